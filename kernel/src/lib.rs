@@ -1,0 +1,20 @@
+//! The handoff protocol.
+//!
+//! This crate refuses to do almost everything: it reads no clock, draws no random number, opens no file or
+//! socket, starts no thread, and has no `unsafe`. It is `no_std`: what is not here cannot leak in. Time is an
+//! argument; the outside world is a value that you are asked to act on, and whose outcome you report.
+//!
+//! Read [`step`](mod@step) first: the whole protocol is its one table. Then
+//! [`operation::Operation`]: how one command is carried out against a store that may be raced, may crash and
+//! may lose an answer.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod ident;
+pub mod refusal;
+pub mod time;
