@@ -15,6 +15,12 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod command;
 pub mod ident;
+pub mod law;
+pub mod operation;
+pub mod record;
 pub mod refusal;
+pub mod rules;
+pub mod step;
 pub mod time;

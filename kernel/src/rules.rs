@@ -1,0 +1,425 @@
+//! The rules of the protocol that speak of a record or of a step, one item each.
+//!
+//! They say what must hold, in their own words, over what can be seen: they share no code with
+//! [`crate::step`], for a predicate that called its helpers would only say that the code does what it does.
+//! The model, the simulator, proptest, the fuzz targets and the running hub all use these very items. Rules
+//! that need a memory are in [`crate::history`].
+
+use crate::command::{Answer, Command, Event, EventKind};
+use crate::ident::Names;
+use crate::record::{Record, Rejection, State, Status};
+use crate::refusal::Refusal;
+use crate::step::Transition;
+use crate::time::Time;
+
+/// Every rule of the protocol by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "`name` and `statement` say what each is")]
+pub enum Rule {
+    S1,
+    S2,
+    S3,
+    S4,
+    S5,
+    S6,
+    S7,
+    S8,
+    S9,
+    S10,
+    S11,
+    S12,
+    S13,
+    S14,
+    L1,
+    L2,
+    L3,
+}
+
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 17] = [
+        Self::S1,
+        Self::S2,
+        Self::S3,
+        Self::S4,
+        Self::S5,
+        Self::S6,
+        Self::S7,
+        Self::S8,
+        Self::S9,
+        Self::S10,
+        Self::S11,
+        Self::S12,
+        Self::S13,
+        Self::S14,
+        Self::L1,
+        Self::L2,
+        Self::L3,
+    ];
+
+    /// Its name: `SingleWinner` and so on.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::S1 => "SingleWinner",
+            Self::S2 => "TargetOnly",
+            Self::S3 => "NoLateClaim",
+            Self::S4 => "TerminalForever",
+            Self::S5 => "LegalPath",
+            Self::S6 => "HolderOnly",
+            Self::S7 => "NoLoss",
+            Self::S8 => "Verbatim",
+            Self::S9 => "Repeatable",
+            Self::S10 => "LogAgrees",
+            Self::S11 => "ConsumedOnce",
+            Self::S12 => "OldestFirst",
+            Self::S13 => "TrueAuthor",
+            Self::S14 => "NoEarlyExpiry",
+            Self::L1 => "Resolves",
+            Self::L2 => "Wakes",
+            Self::L3 => "Converges",
+        }
+    }
+
+    /// What it demands, in a sentence.
+    #[must_use]
+    pub const fn statement(self) -> &'static str {
+        match self {
+            Self::S1 => {
+                "At most one claim is ever acknowledged for a handoff, and a record's claim never changes."
+            }
+            Self::S2 => "Every accept, complete and reject that took effect came from the target.",
+            Self::S3 => "A claim's claimed_at is never after expires_at, on the deciding clock.",
+            Self::S4 => "A terminal record never changes again.",
+            Self::S5 => "The status changes only along the arrows.",
+            Self::S6 => "A claimed handoff is finished only by its holder, or by lapsing.",
+            Self::S7 => {
+                "An acknowledged start is found in exactly one status ever after, until retention removes it."
+            }
+            Self::S8 => "The bytes delivered are the bytes started.",
+            Self::S9 => {
+                "A command repeated changes nothing and, until a deadline passes or another command takes effect, is answered as the first time."
+            }
+            Self::S10 => "Each acknowledged transition has exactly one event, in order.",
+            Self::S11 => {
+                "A bootstrap is consumed at most once, by at most one session, and never when stale."
+            }
+            Self::S12 => {
+                "Poll shows the earliest-arrived pending handoff of that target that is not overdue."
+            }
+            Self::S13 => "from_agent is the authenticated sender.",
+            Self::S14 => {
+                "Nothing is rejected as expired unless overdue, nor as claim_expired unless lapsed, on the deciding clock."
+            }
+            Self::L1 => {
+                "With a fair janitor, an unclaimed handoff is eventually rejected as expired, a lapsed claim as claim_expired."
+            }
+            Self::L2 => "A poll that waits is eventually answered with a handoff if one stays pending.",
+            Self::L3 => {
+                "When faults stop, every client gets a definite answer to every command it keeps asking."
+            }
+        }
+    }
+}
+
+impl core::fmt::Display for Rule {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{self:?} {}", self.name())
+    }
+}
+
+/// A predicate over one record, whenever it is looked at.
+pub type StateRule<N> = (Rule, fn(&Record<N>) -> bool);
+
+/// The rules that every record obeys at all times.
+#[must_use]
+pub fn state_rules<N: Names>() -> [StateRule<N>; 2] {
+    [(Rule::S3, claimed_in_time), (Rule::S14, rejected_by_the_clock_only_when_due)]
+}
+
+fn claimed_in_time<N: Names>(record: &Record<N>) -> bool {
+    record.claim().is_none_or(|claim| claim.at <= record.expires_at)
+}
+
+fn rejected_by_the_clock_only_when_due<N: Names>(record: &Record<N>) -> bool {
+    match &record.state {
+        State::Rejected(Rejection::Expired { at }) => *at > record.expires_at,
+        State::Rejected(Rejection::ClaimExpired { claim, at }) => outlived(record, claim.at, *at),
+        State::Pending
+        | State::Claimed(_)
+        | State::Completed { .. }
+        | State::Rejected(Rejection::Declined { .. }) => true,
+    }
+}
+
+/// By its age, which cannot overflow, where the kernel uses a saturated sum.
+fn outlived<N: Names>(record: &Record<N>, claimed_at: Time, now: Time) -> bool {
+    match (record.claim_ttl, now.0.checked_sub(claimed_at.0)) {
+        (Some(ttl), Some(age)) => age > ttl.0,
+        (None, _) | (_, None) => false,
+    }
+}
+
+/// One step as it was seen: what was there, what was asked, when, and what came of it.
+#[derive(Debug)]
+pub struct Step<'a, N: Names> {
+    /// The record before.
+    pub before: Option<&'a Record<N>>,
+    /// What was asked.
+    pub command: &'a Command<N>,
+    /// When, by the deciding clock.
+    pub now: Time,
+    /// What came of it.
+    pub result: &'a Result<Transition<N>, Refusal>,
+}
+
+impl<N: Names> Step<'_, N> {
+    /// The record after; the one before where nothing changed.
+    fn after(&self) -> Option<&Record<N>> {
+        self.changed().or(self.before)
+    }
+
+    fn changed(&self) -> Option<&Record<N>> {
+        match self.result {
+            Ok(Transition::To { next, .. }) => Some(next),
+            Ok(Transition::Same(_)) | Err(_) => None,
+        }
+    }
+
+    fn event(&self) -> Option<&Event<N>> {
+        match self.result {
+            Ok(Transition::To { event, .. }) => Some(event),
+            Ok(Transition::Same(_)) | Err(_) => None,
+        }
+    }
+
+    fn answer(&self) -> Result<&Answer<N>, Refusal> {
+        match self.result {
+            Ok(Transition::To { answer, .. }) => answer.as_ref().map_err(|refusal| *refusal),
+            Ok(Transition::Same(answer)) => Ok(answer),
+            Err(refusal) => Err(*refusal),
+        }
+    }
+
+    fn status_before(&self) -> Option<Status> {
+        self.before.map(Record::status)
+    }
+
+    fn status_after(&self) -> Option<Status> {
+        self.after().map(Record::status)
+    }
+}
+
+/// A predicate over one step.
+pub type StepRule<N> = (Rule, fn(&Step<'_, N>) -> bool);
+
+/// The rules that every step obeys. Each is O(1), and always on in a running hub.
+#[must_use]
+pub fn step_rules<N: Names>() -> [StepRule<N>; 13] {
+    [
+        (Rule::S1, a_claim_never_changes),
+        (Rule::S1, a_claim_is_answered_to_who_made_it),
+        (Rule::S2, only_the_target_changes_it),
+        (Rule::S3, a_new_claim_is_in_time),
+        (Rule::S4, terminal_stays),
+        (Rule::S5, along_the_arrows),
+        (Rule::S6, finished_by_its_holder),
+        (Rule::S7, a_start_is_kept),
+        (Rule::S8, what_was_started_stays),
+        (Rule::S9, carried_out_as_asked),
+        (Rule::S10, one_event_for_one_change),
+        (Rule::S13, started_by_its_author),
+        (Rule::S14, the_clock_rejects_only_what_is_due),
+    ]
+}
+
+/// The first state or step rule that this step breaks.
+///
+/// # Errors
+/// The rule that is broken.
+pub fn check_step<N: Names>(step: &Step<'_, N>) -> Result<(), Rule> {
+    let by_step = step_rules().into_iter().find(|(_, holds)| !holds(step));
+    let by_state = || {
+        let next = step.changed()?;
+        state_rules().into_iter().find(|(_, holds)| !holds(next)).map(|(rule, _)| rule)
+    };
+    match by_step.map(|(rule, _)| rule).or_else(by_state) {
+        Some(rule) => Err(rule),
+        None => Ok(()),
+    }
+}
+
+fn a_claim_never_changes<N: Names>(step: &Step<'_, N>) -> bool {
+    match step.before.and_then(Record::claim) {
+        Some(claim) => step.after().and_then(Record::claim) == Some(claim),
+        None => true,
+    }
+}
+
+fn a_claim_is_answered_to_who_made_it<N: Names>(step: &Step<'_, N>) -> bool {
+    let Ok(Answer::Claimed { claim_id, claimed_at, .. }) = step.answer() else { return true };
+    let Command::Accept { claim_id: asked, .. } = step.command else { return false };
+    let on_record = step.after().and_then(Record::claim);
+    // An anonymous claim is told to nobody but the accept that made it.
+    let repeatable = asked.is_some() || step.changed().is_some();
+    repeatable && asked == claim_id && on_record.is_some_and(|c| c.id == *claim_id && c.at == *claimed_at)
+}
+
+fn only_the_target_changes_it<N: Names>(step: &Step<'_, N>) -> bool {
+    let Some(next) = step.changed() else { return true };
+    match step.command {
+        Command::Accept { by, .. } | Command::Complete { by, .. } | Command::Reject { by, .. } => {
+            *by == next.target
+        }
+        Command::Start { .. } | Command::Sweep => true,
+    }
+}
+
+fn a_new_claim_is_in_time<N: Names>(step: &Step<'_, N>) -> bool {
+    let had_one = step.before.and_then(Record::claim).is_some();
+    match step.changed().and_then(Record::claim) {
+        Some(claim) if !had_one => step.before.is_some_and(|before| {
+            claim.at == step.now && step.now.0.saturating_sub(before.expires_at.0) == 0
+        }),
+        Some(_) | None => true,
+    }
+}
+
+fn terminal_stays<N: Names>(step: &Step<'_, N>) -> bool {
+    !step.status_before().is_some_and(Status::is_terminal) || step.changed().is_none()
+}
+
+fn along_the_arrows<N: Names>(step: &Step<'_, N>) -> bool {
+    if step.changed().is_none() {
+        return true;
+    }
+    matches!(
+        (step.status_before(), step.status_after()),
+        (None, Some(Status::Pending))
+            | (Some(Status::Pending), Some(Status::Claimed | Status::Rejected))
+            | (Some(Status::Claimed), Some(Status::Completed | Status::Rejected))
+    )
+}
+
+fn finished_by_its_holder<N: Names>(step: &Step<'_, N>) -> bool {
+    let (Some(State::Claimed(claim)), Some(next)) = (step.before.map(|r| &r.state), step.changed()) else {
+        return true;
+    };
+    match (step.command, &next.state) {
+        (Command::Complete { by, claim_id, .. }, State::Completed { .. })
+        | (Command::Reject { by, claim_id, .. }, State::Rejected(Rejection::Declined { .. })) => {
+            *by == next.target && *claim_id == claim.id
+        }
+        // By lapsing: that it was due is S14's.
+        (_, State::Rejected(Rejection::ClaimExpired { .. })) => true,
+        (_, State::Completed { .. } | State::Rejected(_)) => false,
+        // Not finished at all: S5 says whether that is legal.
+        (_, State::Pending | State::Claimed(_)) => true,
+    }
+}
+
+fn a_start_is_kept<N: Names>(step: &Step<'_, N>) -> bool {
+    match (step.command, step.answer()) {
+        (Command::Start { artifact, .. }, Ok(_)) => step.after().is_some_and(|r| r.id == artifact.id),
+        _ => true,
+    }
+}
+
+fn what_was_started_stays<N: Names>(step: &Step<'_, N>) -> bool {
+    let same = |a: &Record<N>, b: &Record<N>| {
+        (&a.id, &a.author, &a.target, &a.digest) == (&b.id, &b.author, &b.target, &b.digest)
+            && (a.started_at, a.expires_at, a.claim_ttl) == (b.started_at, b.expires_at, b.claim_ttl)
+    };
+    let kept = match (step.before, step.changed()) {
+        (Some(before), Some(next)) => same(before, next),
+        (None, _) | (_, None) => true,
+    };
+    // Whoever is told "started" started these very bytes.
+    let acknowledged = match (step.command, step.answer()) {
+        (Command::Start { artifact, .. }, Ok(_)) => step.after().is_some_and(|r| r.digest == artifact.digest),
+        _ => true,
+    };
+    kept && acknowledged
+}
+
+/// What a command was told is what the record then says: the ground on which a repeat is answered alike.
+fn carried_out_as_asked<N: Names>(step: &Step<'_, N>) -> bool {
+    let Ok(answer) = step.answer() else { return true };
+    let state = step.after().map(|r| &r.state);
+    match (step.command, answer, state) {
+        (Command::Start { .. }, Answer::Started { expires_at }, Some(_)) => {
+            step.after().is_some_and(|r| r.expires_at == *expires_at)
+        }
+        (Command::Accept { .. }, Answer::Claimed { .. }, Some(State::Claimed(_))) => true,
+        (
+            Command::Complete { claim_id, result, .. },
+            Answer::Completed { at },
+            Some(State::Completed { claim, completion }),
+        ) => claim.id == *claim_id && completion.result == *result && completion.at == *at,
+        (
+            Command::Reject { claim_id, reason, .. },
+            Answer::Rejected { at },
+            Some(State::Rejected(Rejection::Declined { decline, .. })),
+        ) => decline.claim_id == *claim_id && decline.reason == *reason && decline.at == *at,
+        (Command::Sweep, Answer::Swept, _) => true,
+        _ => false,
+    }
+}
+
+fn one_event_for_one_change<N: Names>(step: &Step<'_, N>) -> bool {
+    let (Some(next), Some(event)) = (step.changed(), step.event()) else { return true };
+    let expected = match (step.status_before(), &next.state) {
+        (None, State::Pending) => EventKind::Started,
+        (Some(Status::Pending), State::Claimed(_)) => EventKind::Claimed,
+        (Some(_), State::Completed { .. }) => EventKind::Completed,
+        (Some(_), State::Rejected(Rejection::Declined { .. })) => EventKind::Rejected,
+        (Some(_), State::Rejected(Rejection::Expired { .. })) => EventKind::Expired,
+        (Some(_), State::Rejected(Rejection::ClaimExpired { .. })) => EventKind::ClaimExpired,
+        _ => return false,
+    };
+    let by_clock = matches!(expected, EventKind::Expired | EventKind::ClaimExpired);
+    let actor = if by_clock { None } else { step.command.actor() };
+    event.kind == expected
+        && event.handoff == next.id
+        && event.at == step.now
+        && event.actor.as_ref() == actor
+}
+
+fn started_by_its_author<N: Names>(step: &Step<'_, N>) -> bool {
+    match (step.command, step.answer()) {
+        (Command::Start { sender, .. }, Ok(_)) => step.after().is_some_and(|r| r.author == *sender),
+        _ => true,
+    }
+}
+
+fn the_clock_rejects_only_what_is_due<N: Names>(step: &Step<'_, N>) -> bool {
+    let (Some(before), Some(next)) = (step.before, step.changed()) else { return true };
+    match (&before.state, &next.state) {
+        (State::Pending, State::Rejected(Rejection::Expired { at })) => {
+            *at == step.now && before.expires_at < step.now
+        }
+        (State::Claimed(claim), State::Rejected(Rejection::ClaimExpired { at, .. })) => {
+            *at == step.now && outlived(before, claim.at, step.now)
+        }
+        (_, State::Rejected(Rejection::Expired { .. } | Rejection::ClaimExpired { .. })) => false,
+        (
+            _,
+            State::Pending
+            | State::Claimed(_)
+            | State::Completed { .. }
+            | State::Rejected(Rejection::Declined { .. }),
+        ) => true,
+    }
+}
+
+/// S9 for two steps: `second` is the same command again, at the same time, on what `first` left behind. It
+/// changes nothing and is answered alike, but that an anonymous accept is never repeatable.
+#[must_use]
+pub fn repeats<N: Names>(first: &Step<'_, N>, second: &Step<'_, N>) -> bool {
+    let anonymous = matches!(first.command, Command::Accept { claim_id: None, .. });
+    let alike = match (first.answer(), second.answer()) {
+        (Ok(Answer::Claimed { .. }), Err(Refusal::AlreadyClaimed)) => anonymous,
+        (a, b) => a == b,
+    };
+    second.changed().is_none() && alike
+}
