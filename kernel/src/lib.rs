@@ -15,6 +15,9 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod canonical;
 pub mod ident;
+pub mod json;
+mod number;
 pub mod refusal;
 pub mod time;
