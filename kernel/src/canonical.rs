@@ -61,7 +61,7 @@ pub fn quote(text: &str, out: &mut String) {
     out.push_str(&ascii(bytes));
 }
 
-fn ascii(bytes: Vec<u8>) -> String {
+pub(crate) fn ascii(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("the canonical form is ASCII")
 }
 

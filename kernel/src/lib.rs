@@ -15,9 +15,13 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod artifact;
 pub mod canonical;
 pub mod ident;
 pub mod json;
 mod number;
+pub mod receipt;
 pub mod refusal;
+pub mod seal;
 pub mod time;
+pub mod timestamp;
