@@ -15,12 +15,19 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod artifact;
+pub mod canonical;
 pub mod command;
 pub mod ident;
+pub mod json;
 pub mod law;
+mod number;
 pub mod operation;
+pub mod receipt;
 pub mod record;
 pub mod refusal;
 pub mod rules;
+pub mod seal;
 pub mod step;
 pub mod time;
+pub mod timestamp;

@@ -1,0 +1,412 @@
+//! The directory store: one file a handoff, which carries its own history and moves between four directories.
+//!
+//! ```text
+//!   DATA/handoff/<id>.json                     pending     the artifact, verbatim
+//!   DATA/claimed/<id>~<claim_id>~<ms>.json     claimed     + a line: who, when
+//!   DATA/archive/<id>.json                     completed   + a line: the result
+//!   DATA/rejected/<id>.json                    rejected    + a line: why
+//!
+//!   commit:  journal, one flush --> rename, write the line --> answer
+//! ```
+//!
+//! A same-host agent may drop a file into `handoff/`, and may claim and finish by renaming; the hub takes note and
+//! carries out, through the same operation machine, the command that such a rename amounts to. What cannot be
+//! understood goes to `quarantine/`, with its reason beside it; nothing is ever deleted.
+
+mod files;
+mod index;
+mod journal;
+mod line;
+mod neighbour;
+mod open;
+mod place;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use handoff_kernel::ident::{AgentId, HandoffId, Wire};
+use handoff_kernel::operation::{Effect, Outcome, Stored, Version};
+use handoff_kernel::record::{Record, Status};
+use handoff_kernel::time::Time;
+
+use crate::request::{Cursor, Filter, Page};
+use files::DataDir;
+use index::{Index, Live};
+use journal::{AppendError, Entry, Flushed, Frame, Journal};
+pub use neighbour::{Adoption, Noticed};
+pub use open::OpenError;
+use place::{Place, directory};
+
+/// A handoff's file is at most its artifact and three lines, each of which may carry a body's worth of text.
+const FILE_LIMIT: u64 = 8 * 1024 * 1024;
+
+/// How long the journal grows before the directories are flushed and it is cut. Bounds recovery as well.
+const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The disk failed in a way that leaves open what is on it. Final: whoever sees this stops acknowledging, says so,
+/// and exits; the next start redoes what was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreDown(String);
+
+impl StoreDown {
+    fn new(what: &str, error: &io::Error) -> Self {
+        Self(format!(
+            "The store is down: {what} ({error}). Nothing more is acknowledged; see to the disk and start the hub again."
+        ))
+    }
+}
+
+impl fmt::Display for StoreDown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StoreDown {}
+
+/// A file could not be read now. Nothing has changed.
+#[derive(Debug)]
+pub struct Unreadable(pub io::Error);
+
+/// What a load finds.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is matched at once")]
+pub enum Loaded {
+    /// The record, or none of that id.
+    Known(Option<Stored<Wire>>),
+    /// A same-host agent moved the file: this has to be carried out first.
+    Adopt(Adoption),
+}
+
+/// One write of a batch.
+#[derive(Debug)]
+pub struct Write<'a> {
+    /// Of which handoff; at most one a handoff in a batch.
+    pub handoff: HandoffId,
+    /// An insert or a swap.
+    pub effect: Effect<'a, Wire>,
+    /// The artifact, for an insert.
+    pub artifact: Option<&'a [u8]>,
+}
+
+/// The state, which is a set of directories.
+#[derive(Debug)]
+pub struct DirectoryStore {
+    dir: DataDir,
+    journal: Journal,
+    index: Index,
+    watch: neighbour::Watch,
+    notes: Vec<String>,
+}
+
+/// What one write does, worked out before anything is done.
+struct Plan {
+    entry: Entry,
+    next: Live,
+}
+
+/// What came of carrying out a plan.
+enum Applied {
+    Written,
+    /// A same-host agent was there first.
+    Lost,
+    /// The system would not do it, and nothing was changed.
+    Refused(io::Error),
+}
+
+impl DirectoryStore {
+    /// The record of this id, by the live index or by the terminal directories.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read now.
+    pub fn load(&mut self, id: &HandoffId, now: Time) -> Result<Loaded, Unreadable> {
+        if self.index.get(id).is_none() {
+            self.look(id, now).map_err(Unreadable)?;
+        }
+        let Some(live) = self.index.get(id) else { return Ok(Loaded::Known(None)) };
+        if let Some(adoption) = neighbour::adoption(live) {
+            if adoption != Adoption::PutBack {
+                return Ok(Loaded::Adopt(adoption));
+            }
+            self.put_back(id).map_err(Unreadable)?;
+        }
+        let Some(live) = self.index.get(id) else { return Ok(Loaded::Known(None)) };
+        let stored = Stored { record: live.record.clone(), version: version(&live.record) };
+        if stored.record.status().is_terminal() {
+            // Only the living stay in memory.
+            self.index.remove(id);
+        }
+        Ok(Loaded::Known(Some(stored)))
+    }
+
+    /// The artifact's bytes, verbatim.
+    ///
+    /// # Errors
+    /// When the file cannot be read now, or a same-host agent has just moved it.
+    pub fn artifact(&self, record: &Record<Wire>) -> Result<Arc<[u8]>, Unreadable> {
+        let place = match (self.index.get(&record.id), record.status()) {
+            (Some(live), _) => live.place,
+            (None, Status::Completed) => Place::Completed,
+            (None, _) => Place::Rejected,
+        };
+        let read = self.dir.read(&place.file(&record.id), FILE_LIMIT).map_err(Unreadable)?;
+        let gone = || Unreadable(io::Error::new(io::ErrorKind::NotFound, "the file has just been moved"));
+        let contents = read.ok_or_else(gone)?;
+        let told = line::read(&contents.bytes, contents.modified)
+            .map_err(|why| Unreadable(io::Error::new(io::ErrorKind::InvalidData, why)))?;
+        Ok(contents.bytes[..told.artifact_bytes].into())
+    }
+
+    /// The pending handoffs of a target in the order of their arrival, ties by id (rule S12).
+    pub fn pending_for(&self, target: &AgentId) -> impl Iterator<Item = &Record<Wire>> {
+        self.index.pending_for(target).map(|live| &live.record)
+    }
+
+    /// The handoffs whose deadline may have passed at `now`, earliest first.
+    pub fn due(&self, now: Time) -> impl Iterator<Item = HandoffId> {
+        self.index.due(now)
+    }
+
+    /// The earliest deadline.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.index.next_deadline()
+    }
+
+    /// What people should know that happened here, and did not ask for.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Makes a batch durable with one flush, then carries it out. The outcomes are in the order of the writes;
+    /// each `Written` is durable.
+    ///
+    /// # Errors
+    /// [`StoreDown`] is final.
+    pub fn commit(&mut self, mark: Time, writes: &[Write<'_>]) -> Result<Vec<Outcome<Wire>>, StoreDown> {
+        let mut frame = Frame { mark: mark.0, ..Frame::default() };
+        let mut plans = Vec::with_capacity(writes.len());
+        for write in writes {
+            let plan = self.plan(write);
+            if let Some(plan) = &plan {
+                frame.entries.push(plan.entry.clone());
+                frame.artifacts.extend_from_slice(write.artifact.unwrap_or_default());
+            }
+            plans.push(plan);
+        }
+        let flushed = match self.journal.append(&frame) {
+            Ok(flushed) => flushed,
+            Err(AppendError::Refused(error)) => {
+                self.notes.push(format!("The journal took no more: {error}. Requests are answered 503 until it does."));
+                return Ok(writes.iter().map(|_| Outcome::Failed).collect());
+            }
+            Err(AppendError::Down(down)) => return Err(down),
+        };
+        let mut outcomes = Vec::with_capacity(writes.len());
+        let mut void = Vec::new();
+        let mut entry = flushed.first;
+        for (write, plan) in writes.iter().zip(plans) {
+            let Some(plan) = plan else {
+                outcomes.push(Outcome::Conflict);
+                continue;
+            };
+            match self.apply(&flushed, &plan.entry, write.artifact.unwrap_or_default())? {
+                Applied::Written => {
+                    self.enter(plan.next);
+                    outcomes.push(Outcome::Written);
+                }
+                Applied::Lost => {
+                    void.push(entry);
+                    self.look_again(&write.handoff, mark);
+                    outcomes.push(Outcome::Conflict);
+                }
+                Applied::Refused(error) => {
+                    void.push(entry);
+                    self.notes.push(format!("{} could not be written: {error}.", write.handoff));
+                    outcomes.push(Outcome::Failed);
+                }
+            }
+            entry += 1;
+        }
+        if !void.is_empty() {
+            // Before anybody is told, or a crash would redo what was denied.
+            match self.journal.append(&Frame { mark: mark.0, void, ..Frame::default() }) {
+                Ok(_) => {}
+                Err(AppendError::Refused(error)) => {
+                    return Err(StoreDown::new("a lost race cannot be noted in the journal", &error));
+                }
+                Err(AppendError::Down(down)) => return Err(down),
+            }
+        }
+        if self.journal.len() > CHECKPOINT_BYTES {
+            self.checkpoint(mark)?;
+        }
+        Ok(outcomes)
+    }
+
+    /// Flushes the directories and cuts the journal.
+    ///
+    /// # Errors
+    /// [`StoreDown`] is final.
+    pub fn checkpoint(&mut self, mark: Time) -> Result<(), StoreDown> {
+        let down = |what| move |error: io::Error| StoreDown::new(what, &error);
+        self.dir.replace("clock", format!("{}\n", mark.0).as_bytes()).map_err(down("the clock's mark cannot be kept"))?;
+        self.dir.sync().map_err(down("the directories cannot be flushed"))?;
+        self.journal.cut().map_err(down("the journal cannot be cut"))
+    }
+
+    /// A page of handoffs that pass the filter and that `by` is a party to.
+    ///
+    /// # Errors
+    /// When a directory or a file cannot be read now.
+    pub fn list(
+        &mut self,
+        by: &AgentId,
+        filter: &Filter,
+        limit: usize,
+        after: Option<Cursor>,
+        now: Time,
+    ) -> Result<Page, Unreadable> {
+        let wanted = |record: &Record<Wire>| {
+            record.status() == filter.status
+                && (record.author == *by || record.target == *by)
+                && filter.target.is_none_or(|target| record.target == target)
+                && filter.author.is_none_or(|author| record.author == author)
+        };
+        let mut records = if filter.status.is_terminal() {
+            self.list_terminal(filter.status, &wanted, limit + 1, after, now)?
+        } else {
+            let mut found: Vec<_> = self
+                .index
+                .iter()
+                .map(|live| &live.record)
+                .filter(|r| after.is_none_or(|after| cursor(r) > after) && wanted(r))
+                .cloned()
+                .collect();
+            found.sort_unstable_by_key(cursor);
+            found
+        };
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = if more { records.last().map(cursor) } else { None };
+        Ok(Page { records, next })
+    }
+
+    /// Terminal handoffs are not in memory: their directory is read, in the order of the names.
+    fn list_terminal(
+        &mut self,
+        status: Status,
+        wanted: &dyn Fn(&Record<Wire>) -> bool,
+        limit: usize,
+        after: Option<Cursor>,
+        now: Time,
+    ) -> Result<Vec<Record<Wire>>, Unreadable> {
+        let names = self.dir.list(directory(status)).map_err(Unreadable)?;
+        let ids = names.iter().filter_map(|name| HandoffId::parse(name.strip_suffix(".json")?).ok());
+        let mut ids: Vec<_> = ids.filter(|id| after.is_none_or(|after| *id > after.handoff)).collect();
+        ids.sort_unstable();
+        let mut found = Vec::new();
+        for id in ids {
+            if found.len() == limit {
+                break;
+            }
+            if let Loaded::Known(Some(stored)) = self.load(&id, now)?
+                && wanted(&stored.record)
+            {
+                found.push(stored.record);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Works out what a write does; none when the record is no longer the one that was loaded.
+    fn plan(&self, write: &Write<'_>) -> Option<Plan> {
+        let id = &write.handoff;
+        match &write.effect {
+            Effect::Load => None,
+            Effect::Insert { record, .. } => {
+                let artifact_bytes = write.artifact.map_or(0, <[u8]>::len);
+                let entry =
+                    Entry::Start { id: id.to_string(), arrived: record.started_at.0, bytes: artifact_bytes };
+                let next = Live {
+                    record: (*record).clone(),
+                    place: Place::Pending,
+                    len: artifact_bytes as u64,
+                    artifact_bytes,
+                };
+                self.index.get(id).is_none().then_some(Plan { entry, next })
+            }
+            Effect::Swap { version: expected, next, .. } => {
+                let live = self.index.get(id).filter(|live| version(&live.record) == *expected)?;
+                let place = Place::of(next, live.place);
+                let line = line::write(next, live.artifact_bytes, live.len == live.artifact_bytes as u64);
+                let len = live.len + line.len() as u64;
+                let (from, to) = (live.place.file(id), place.file(id));
+                let entry = Entry::Move { id: id.to_string(), from, to, offset: live.len, line };
+                let next =
+                    Live { record: (*next).clone(), place, len, artifact_bytes: live.artifact_bytes };
+                Some(Plan { entry, next })
+            }
+        }
+    }
+
+    /// Carries out one entry of a flushed batch.
+    fn apply(&self, _: &Flushed, entry: &Entry, artifact: &[u8]) -> Result<Applied, StoreDown> {
+        let lost_or_refused = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists => Applied::Lost,
+            _ => Applied::Refused(error),
+        };
+        match entry {
+            Entry::Start { id, arrived, .. } => {
+                let (new, to) = (format!("tmp/{id}.json"), format!("handoff/{id}.json"));
+                if let Err(error) = self.dir.write_new(&new, artifact, Time(*arrived)) {
+                    return Ok(Applied::Refused(error));
+                }
+                match self.dir.rename(&new, &to) {
+                    Ok(()) => Ok(Applied::Written),
+                    Err(error) => {
+                        // Only ever a copy of what the journal has.
+                        let _ = self.dir.remove_temporary(&format!("{id}.json"));
+                        Ok(lost_or_refused(error))
+                    }
+                }
+            }
+            Entry::Move { from, to, offset, line, .. } => {
+                if from != to
+                    && let Err(error) = self.dir.rename(from, to)
+                {
+                    return Ok(lost_or_refused(error));
+                }
+                match self.dir.write_at(to, *offset, line.as_bytes()) {
+                    Ok(()) => Ok(Applied::Written),
+                    Err(error) => Err(StoreDown::new("a line cannot be written to a file that was moved", &error)),
+                }
+            }
+        }
+    }
+
+    /// The state after a write: the living stay in memory.
+    fn enter(&mut self, next: Live) {
+        if next.record.status().is_terminal() {
+            self.index.remove(&next.record.id);
+        } else {
+            self.index.put(next);
+        }
+    }
+}
+
+/// A record changes only forward, so its status tells its versions apart.
+fn version(record: &Record<Wire>) -> Version {
+    Version(match record.status() {
+        Status::Pending => 0,
+        Status::Claimed => 1,
+        Status::Completed | Status::Rejected => 2,
+    })
+}
+
+/// A record's place in the order of a list.
+fn cursor(record: &Record<Wire>) -> Cursor {
+    let arrived = if record.status().is_terminal() { Time(0) } else { record.started_at };
+    Cursor { arrived, handoff: record.id }
+}
