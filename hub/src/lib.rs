@@ -4,10 +4,12 @@
 //! keys (but for `demo`, which plays both agents). What may happen to a handoff is the kernel's to say; here is
 //! transport, durability, and the passing of time.
 //!
-//! Read `relay::Relay` first: one synchronous machine that owns store and clock. Then
-//! `store::DirectoryStore`: the state, which is a set of directories. Neither knows of sockets or threads;
+//! Read [`relay::Relay`] first: one synchronous machine that owns store and clock. Then
+//! [`store::DirectoryStore`]: the state, which is a set of directories. Neither knows of sockets or threads;
 //! feature `server` puts hyper and tokio around them.
 
 pub mod ambient;
 pub mod clock;
+pub mod relay;
 pub mod request;
+pub mod store;

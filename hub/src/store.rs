@@ -140,6 +140,13 @@ impl DirectoryStore {
         Ok(Loaded::Known(Some(stored)))
     }
 
+    /// The record as it is on the books while its file says more: what an [`Adoption`] is decided on.
+    #[must_use]
+    pub fn adopting(&self, id: &HandoffId) -> Option<Stored<Wire>> {
+        let live = self.index.get(id)?;
+        Some(Stored { record: live.record.clone(), version: version(&live.record) })
+    }
+
     /// The artifact's bytes, verbatim.
     ///
     /// # Errors
@@ -198,7 +205,9 @@ impl DirectoryStore {
         let flushed = match self.journal.append(&frame) {
             Ok(flushed) => flushed,
             Err(AppendError::Refused(error)) => {
-                self.notes.push(format!("The journal took no more: {error}. Requests are answered 503 until it does."));
+                self.notes.push(format!(
+                    "The journal took no more: {error}. Requests are answered 503 until it does."
+                ));
                 return Ok(writes.iter().map(|_| Outcome::Failed).collect());
             }
             Err(AppendError::Down(down)) => return Err(down),
@@ -251,7 +260,9 @@ impl DirectoryStore {
     /// [`StoreDown`] is final.
     pub fn checkpoint(&mut self, mark: Time) -> Result<(), StoreDown> {
         let down = |what| move |error: io::Error| StoreDown::new(what, &error);
-        self.dir.replace("clock", format!("{}\n", mark.0).as_bytes()).map_err(down("the clock's mark cannot be kept"))?;
+        self.dir
+            .replace("clock", format!("{}\n", mark.0).as_bytes())
+            .map_err(down("the clock's mark cannot be kept"))?;
         self.dir.sync().map_err(down("the directories cannot be flushed"))?;
         self.journal.cut().map_err(down("the journal cannot be cut"))
     }
@@ -344,8 +355,7 @@ impl DirectoryStore {
                 let len = live.len + line.len() as u64;
                 let (from, to) = (live.place.file(id), place.file(id));
                 let entry = Entry::Move { id: id.to_string(), from, to, offset: live.len, line };
-                let next =
-                    Live { record: (*next).clone(), place, len, artifact_bytes: live.artifact_bytes };
+                let next = Live { record: (*next).clone(), place, len, artifact_bytes: live.artifact_bytes };
                 Some(Plan { entry, next })
             }
         }
@@ -353,9 +363,9 @@ impl DirectoryStore {
 
     /// Carries out one entry of a flushed batch.
     fn apply(&self, _: &Flushed, entry: &Entry, artifact: &[u8]) -> Result<Applied, StoreDown> {
-        let lost_or_refused = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists => Applied::Lost,
-            _ => Applied::Refused(error),
+        let lost_or_refused = |error: io::Error| {
+            let lost = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists);
+            if lost { Applied::Lost } else { Applied::Refused(error) }
         };
         match entry {
             Entry::Start { id, arrived, .. } => {
@@ -380,7 +390,9 @@ impl DirectoryStore {
                 }
                 match self.dir.write_at(to, *offset, line.as_bytes()) {
                     Ok(()) => Ok(Applied::Written),
-                    Err(error) => Err(StoreDown::new("a line cannot be written to a file that was moved", &error)),
+                    Err(error) => {
+                        Err(StoreDown::new("a line cannot be written to a file that was moved", &error))
+                    }
                 }
             }
         }

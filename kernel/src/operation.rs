@@ -180,7 +180,7 @@ impl<N: Names, L: Law> Operation<N, L> {
         };
         match (phase, outcome) {
             (Phase::Loading { stale }, Outcome::Loaded(found)) => {
-                decide(law, handoff, command, stale, found, now)
+                decide(law, handoff, command, stale, found.as_ref(), now)
             }
             (Phase::Writing { decision, .. }, Outcome::Written) => Next::Done(finish(decision, &command)),
             (Phase::Writing { decision, .. }, Outcome::Conflict) => {
@@ -212,11 +212,11 @@ fn decide<N: Names, L: Law>(
     handoff: N::Handoff,
     command: Command<N>,
     stale: Option<Decision<N>>,
-    found: Option<Stored<N>>,
+    found: Option<&Stored<N>>,
     now: Time,
 ) -> Next<N, L> {
-    let version = found.as_ref().map(|stored| stored.version);
-    let record = found.as_ref().map(|stored| &stored.record);
+    let version = found.map(|stored| stored.version);
+    let record = found.map(|stored| &stored.record);
     if let Some(done) = own_claim(&law, record, &command) {
         return Next::Done(done);
     }

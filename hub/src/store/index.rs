@@ -81,7 +81,9 @@ impl Index {
 
     /// The pending handoffs of a target in the order of their arrival, ties by id (rule S12).
     pub(super) fn pending_for(&self, target: &AgentId) -> impl Iterator<Item = &Live> {
-        self.pending.get(target).into_iter().flatten().filter_map(|(_, id)| self.live.get(id))
+        let pending = self.pending.get(target).into_iter().flatten().filter_map(|(_, id)| self.live.get(id));
+        // One that a same-host agent has moved on is only pending on the books.
+        pending.filter(|live| live.place == Place::Pending)
     }
 
     /// The earliest deadline.
@@ -89,8 +91,8 @@ impl Index {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// The handoffs whose deadline may have passed at `now`, earliest first; a step decides whether it has.
+    /// The handoffs whose deadline seems to have passed at `now`, earliest first; a step decides whether it has.
     pub(super) fn due(&self, now: Time) -> impl Iterator<Item = HandoffId> {
-        self.deadlines.iter().take_while(move |(at, _)| *at <= now).map(|(_, id)| *id)
+        self.deadlines.iter().take_while(move |(at, _)| *at < now).map(|(_, id)| *id)
     }
 }

@@ -96,6 +96,8 @@ impl Journal {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         let (frames, len) = read_frames(&bytes);
+        // What a torn frame left behind must not be read as the tail of the next one.
+        file.set_len(len)?;
         let entries = frames.iter().map(|f| f.entries.len() as u64).sum();
         Ok((Self { file, len, entries }, frames))
     }

@@ -136,7 +136,8 @@ pub(super) fn read(bytes: &[u8], arrived: Time) -> Result<Told, Why> {
     let mut record = pending(&start, arrived);
     let Some(lines) = lines else { return Ok(Told { record, artifact_bytes: artifact.len() }) };
     for line in lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
-        let line: Line = serde_json::from_slice(line).map_err(|e| format!("a line is not as the hub writes it: {e}"))?;
+        let line: Line =
+            serde_json::from_slice(line).map_err(|e| format!("a line is not as the hub writes it: {e}"))?;
         record.started_at = time(&line.started_at)?;
         record.state = follow(&record, &line)?;
     }
@@ -191,7 +192,7 @@ fn follow(record: &Record<Wire>, line: &Line) -> Result<State<Wire>, Why> {
         None => None,
     };
     let by_target = line.by.as_deref() == Some(record.target.as_str());
-    let text = |raw: &Box<RawValue>| Arc::<str>::from(raw.get());
+    let text = |raw: &RawValue| Arc::<str>::from(raw.get());
     let claim = record.claim().cloned();
     match (&record.state, line.event, line.cause) {
         (State::Pending, EventName::Claimed, None) if by_target => {
@@ -199,11 +200,14 @@ fn follow(record: &Record<Wire>, line: &Line) -> Result<State<Wire>, Why> {
         }
         (State::Claimed(claim), EventName::Completed, None) if by_target => Ok(State::Completed {
             claim: claim.clone(),
-            completion: Completion { at, result: line.result.as_ref().map(text), receipt },
+            completion: Completion { at, result: line.result.as_deref().map(text), receipt },
         }),
         (State::Pending | State::Claimed(_), EventName::Rejected, Some(Cause::Declined)) if by_target => {
-            let reason = line.reason.as_ref().map(text).ok_or("a decline has no reason")?;
-            Ok(State::Rejected(Rejection::Declined { claim, decline: Decline { at, claim_id, reason, receipt } }))
+            let reason = line.reason.as_deref().map(text).ok_or("a decline has no reason")?;
+            Ok(State::Rejected(Rejection::Declined {
+                claim,
+                decline: Decline { at, claim_id, reason, receipt },
+            }))
         }
         (State::Pending, EventName::Expired, Some(Cause::Expired)) => {
             Ok(State::Rejected(Rejection::Expired { at }))
@@ -218,4 +222,3 @@ fn follow(record: &Record<Wire>, line: &Line) -> Result<State<Wire>, Why> {
 fn time(text: &str) -> Result<Time, Why> {
     timestamp::parse(text).map_err(|e| format!("the time {text:?} is not one: {e}"))
 }
-

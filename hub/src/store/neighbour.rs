@@ -86,7 +86,9 @@ impl DirectoryStore {
         self.watch.again = changed;
         let mut found = self.dir.list(directories[0])?;
         found = found.into_iter().map(|name| format!("{}/{name}", directories[0])).collect();
-        found.extend(self.dir.list(directories[1])?.into_iter().map(|name| format!("{}/{name}", directories[1])));
+        found.extend(
+            self.dir.list(directories[1])?.into_iter().map(|name| format!("{}/{name}", directories[1])),
+        );
 
         let mut noticed = Vec::new();
         let mut expected = BTreeMap::new();
@@ -124,7 +126,8 @@ impl DirectoryStore {
             }
             return Ok(None);
         }
-        let over = [Place::Completed, Place::Rejected].into_iter().find(|over| self.dir.exists(&over.file(&id)));
+        let over =
+            [Place::Completed, Place::Rejected].into_iter().find(|over| self.dir.exists(&over.file(&id)));
         if let Some(over) = over {
             self.quarantine(file, &format!("the handoff of this id is in {}", over.file(&id)), now)?;
             return Ok(None);
@@ -161,7 +164,8 @@ impl DirectoryStore {
             }
             Err(error) => return Err(error),
         };
-        let read = line::read(&contents.bytes, contents.modified.min(now)).and_then(|told| vet(id, place, told, now));
+        let read = line::read(&contents.bytes, contents.modified.min(now))
+            .and_then(|told| vet(id, place, told, now));
         let (told, unwritten) = match read {
             Ok(told) => told,
             Err(why) => {
@@ -190,8 +194,10 @@ impl DirectoryStore {
             return true;
         };
         let known = live.place;
-        let elsewhere: Vec<_> =
-            Place::PLAIN.into_iter().filter(|place| *place != known && self.dir.exists(&place.file(id))).collect();
+        let elsewhere: Vec<_> = Place::PLAIN
+            .into_iter()
+            .filter(|place| *place != known && self.dir.exists(&place.file(id)))
+            .collect();
         if self.dir.exists(&known.file(id)) {
             for place in elsewhere {
                 let why = format!("the handoff of this id is in {}", known.file(id));
@@ -205,7 +211,8 @@ impl DirectoryStore {
             Some(place) => self.index.moved(id, *place),
             None => {
                 self.index.remove(id);
-                self.notes.push(format!("{} is gone: somebody removed it. The hub never does.", known.file(id)));
+                self.notes
+                    .push(format!("{} is gone: somebody removed it. The hub never does.", known.file(id)));
             }
         }
         true
@@ -247,7 +254,12 @@ impl DirectoryStore {
 }
 
 /// Whether a file is what its name and place say; and whether the name tells of a claim that no line does yet.
-fn vet(id: &HandoffId, place: Place, mut told: line::Told, now: Time) -> Result<(line::Told, bool), line::Why> {
+fn vet(
+    id: &HandoffId,
+    place: Place,
+    mut told: line::Told,
+    now: Time,
+) -> Result<(line::Told, bool), line::Why> {
     let record = &mut told.record;
     if record.id != *id {
         return Err(format!("its handoff_id is {} and its name {id}", record.id));

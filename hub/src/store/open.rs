@@ -9,12 +9,12 @@ use handoff_kernel::ident::HandoffId;
 use handoff_kernel::record::Status;
 use handoff_kernel::time::Time;
 
+use super::DirectoryStore;
 use super::files::DataDir;
 use super::index::Index;
 use super::journal::{Entry, Frame, Journal};
 use super::neighbour::Watch;
 use super::place::{Place, directory};
-use super::DirectoryStore;
 
 /// The version of the format of the data directory that this hub writes.
 const FORMAT: &str = "1";
@@ -77,9 +77,9 @@ impl DirectoryStore {
             "quarantine",
             "tmp",
         ];
-        let dir = DataDir::open(path, &inside).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => OpenError::InUse(path.to_owned()),
-            _ => unusable(error),
+        let dir = DataDir::open(path, &inside).map_err(|error| {
+            let taken = error.kind() == io::ErrorKind::WouldBlock;
+            if taken { OpenError::InUse(path.to_owned()) } else { unusable(error) }
         })?;
         match dir.read("FORMAT", 64).map_err(unusable)? {
             None => dir.replace("FORMAT", format!("{FORMAT}\n").as_bytes()).map_err(unusable)?,
@@ -98,7 +98,8 @@ impl DirectoryStore {
             None => Time(0),
             Some(found) => {
                 let text = String::from_utf8_lossy(&found.bytes).trim().to_owned();
-                let bad = |_| unusable(io::Error::other(format!("its file clock says {text:?}, which is no time")));
+                let bad =
+                    |_| unusable(io::Error::other(format!("its file clock says {text:?}, which is no time")));
                 Time(text.parse().map_err(bad)?)
             }
         };
@@ -106,7 +107,8 @@ impl DirectoryStore {
         let mark = frames.iter().map(|frame| Time(frame.mark)).fold(mark.max(wall), Time::max);
         redo(&dir, &frames).map_err(unusable)?;
 
-        let mut store = Self { dir, journal, index: Index::default(), watch: Watch::default(), notes: Vec::new() };
+        let mut store =
+            Self { dir, journal, index: Index::default(), watch: Watch::default(), notes: Vec::new() };
         store.checkpoint(mark).map_err(|down| unusable(io::Error::other(down)))?;
         // Claimed first: of two files of one id, the one that is further along stays.
         for status in [Status::Claimed, Status::Pending] {
@@ -169,12 +171,14 @@ fn redo(dir: &DataDir, frames: &[Frame]) -> io::Result<()> {
                     let (artifact, rest) = artifacts.split_at_checked(*bytes).ok_or_else(cut)?;
                     artifacts = rest;
                     if counts {
-                        let covered = handoffs.entry(HandoffId::parse(id).map_err(io::Error::other)?).or_default();
+                        let covered =
+                            handoffs.entry(HandoffId::parse(id).map_err(io::Error::other)?).or_default();
                         covered.start = Some((Time(*arrived), artifact));
                     }
                 }
                 Entry::Move { id, from, to, offset, line } if counts => {
-                    let covered = handoffs.entry(HandoffId::parse(id).map_err(io::Error::other)?).or_default();
+                    let covered =
+                        handoffs.entry(HandoffId::parse(id).map_err(io::Error::other)?).or_default();
                     covered.moves.push(Move { from, to, offset: *offset, line });
                 }
                 Entry::Move { .. } => {}

@@ -132,7 +132,17 @@ mod tests {
 
     #[test]
     fn what_is_no_handoffs_name_is_none() {
-        for name in ["x", ".json", "a b.json", "x~c.json", "x~c~07.json", "x~c~+7.json", "x~c c~7.json", "x~~.json", "x~~7~.json"] {
+        for name in [
+            "x",
+            ".json",
+            "a b.json",
+            "x~c.json",
+            "x~c~07.json",
+            "x~c~+7.json",
+            "x~c c~7.json",
+            "x~~.json",
+            "x~~7~.json",
+        ] {
             assert_eq!(Place::read(Status::Claimed, name), None, "{name}");
         }
         assert_eq!(Place::read(Status::Pending, "x~~7.json"), None);

@@ -1,0 +1,506 @@
+//! The relay: one synchronous machine that owns the store and the deciding clock.
+//!
+//! ```text
+//!   submit(ticket, request) --> load, step --+--> ready        answers that depend on nothing unflushed
+//!   tick()  janitor, waits, neighbours       +--> batch ------> commit(): one flush --> committed
+//! ```
+//!
+//! One thread drives it, and the simulator calls the very same object. It holds no socket and no thread. Answers
+//! come out in two types: [`Ready`] may go at once, for it rests on what is durable already; a [`Committed`] exists
+//! only after the flush of its batch. Nobody can send the second too early, because there is nothing to send.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use handoff_kernel::command::Command;
+use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
+use handoff_kernel::law::Protocol;
+use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
+use handoff_kernel::record::Record;
+use handoff_kernel::refusal::Refusal;
+use handoff_kernel::step::{Transition, seen_by, step};
+use handoff_kernel::time::{Millis, Time};
+
+use crate::clock::{Clock, DecidingClock};
+use crate::request::{Asker, Health, Reply, Request, Shown, Story, Ticket};
+use crate::store::{Adoption, DirectoryStore, Loaded, Noticed, OpenError, StoreDown, Unreadable, Write};
+
+/// The reason on record when a same-host agent moved a file to `rejected/` itself.
+const NEIGHBOUR_REASON: &str = "\"rejected by a same-host agent\"";
+
+/// How long the janitor pauses after the store could not do what it asked.
+const RETRY_AFTER: Millis = Millis(1000);
+
+/// How a relay is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Whether deadlines are swept when they pass. Without it every answer is the same, and files stay in
+    /// `handoff/` and `claimed/` until somebody asks for them.
+    pub janitor: bool,
+}
+
+impl Config {
+    /// The default set-up on this data directory.
+    #[must_use]
+    pub const fn on(data: PathBuf) -> Self {
+        Self { data, janitor: true }
+    }
+}
+
+/// Answers that depend on nothing unflushed.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Ready(pub Vec<(Ticket, Reply)>);
+
+/// Answers whose transitions have been flushed.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Committed(pub Vec<(Ticket, Reply)>);
+
+/// A command on its way. The janitor's and the neighbours' have no ticket: nobody waits for them.
+#[derive(Debug)]
+struct Running {
+    ticket: Option<Ticket>,
+    operation: Operation<Wire, Protocol>,
+    artifact: Option<Arc<[u8]>>,
+}
+
+/// A poll that waits.
+#[derive(Debug)]
+struct Waiting {
+    target: AgentId,
+    /// In steady time.
+    until: Millis,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Relay<C: Clock> {
+    store: DirectoryStore,
+    clock: DecidingClock<C>,
+    janitor: bool,
+    attempts: u64,
+    /// Decided, and to be written by the next commit: at most one of a handoff.
+    batch: Vec<Running>,
+    busy: BTreeSet<HandoffId>,
+    /// On a handoff that is in the batch already: their turn comes after.
+    deferred: VecDeque<Running>,
+    /// Answers that say something has timed out, with no change that would make that durable: they wait for the
+    /// clock's mark to be flushed, so that a restart cannot take them back.
+    held: Vec<(Ticket, Reply)>,
+    waiting: BTreeMap<Ticket, Waiting>,
+    ready: Vec<(Ticket, Reply)>,
+    /// In steady time: when the janitor goes on after the store could not do what it asked.
+    resume_at: Millis,
+    health: Health,
+    notes: Vec<String>,
+}
+
+impl<C: Clock> Relay<C> {
+    /// Opens the data directory and stands ready.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub fn open(config: &Config, clock: C) -> Result<Self, OpenError> {
+        let (store, mark) = DirectoryStore::open(&config.data, clock.wall())?;
+        Ok(Self {
+            store,
+            clock: DecidingClock::new(clock, mark),
+            janitor: config.janitor,
+            attempts: 0,
+            batch: Vec::new(),
+            busy: BTreeSet::new(),
+            deferred: VecDeque::new(),
+            held: Vec::new(),
+            waiting: BTreeMap::new(),
+            ready: Vec::new(),
+            resume_at: Millis(0),
+            health: Health::Ready,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Takes one request. Its reply comes out of [`Self::drain`] or [`Self::commit`], under the same ticket.
+    pub fn submit(&mut self, ticket: Ticket, request: Request) {
+        match request {
+            Request::Start { sender, start, bytes } => {
+                let handoff = start.id;
+                self.begin(Some(ticket), handoff, Command::Start { sender, artifact: start }, Some(bytes));
+            }
+            Request::Accept { by, handoff, claim_id, receipt } => {
+                self.by_name(ticket, handoff, &by, |relay| relay.accept(by.agent, claim_id, receipt));
+            }
+            Request::Complete { by, handoff, claim_id, result, receipt } => {
+                self.by_name(ticket, handoff, &by, |_| Command::Complete {
+                    by: by.agent,
+                    claim_id,
+                    result,
+                    receipt,
+                });
+            }
+            Request::Reject { by, handoff, claim_id, reason, receipt } => {
+                self.by_name(ticket, handoff, &by, |_| Command::Reject {
+                    by: by.agent,
+                    claim_id,
+                    reason,
+                    receipt,
+                });
+            }
+            Request::Poll { by, wait } => self.poll(ticket, by, wait),
+            Request::Get { by, handoff, artifact } => {
+                let reply = match self.get(&by, &handoff, artifact) {
+                    Ok(found) => Reply::Got(found.map(Box::new)),
+                    Err(unreadable) => unavailable(&unreadable),
+                };
+                self.ready.push((ticket, reply));
+            }
+            Request::List { by, filter, limit, after } => {
+                let now = self.clock.now();
+                let reply = match self.store.list(&by, &filter, limit, after, now) {
+                    Ok(page) => Reply::Listed(page),
+                    Err(unreadable) => unavailable(&unreadable),
+                };
+                self.ready.push((ticket, reply));
+            }
+            Request::Health => self.ready.push((ticket, Reply::Health(self.health.clone()))),
+        }
+    }
+
+    /// The asker has gone: its poll need not wait any longer. A command goes on, for it may have been decided.
+    pub fn cancel(&mut self, ticket: Ticket) {
+        self.waiting.remove(&ticket);
+    }
+
+    /// What time brings: deadlines that pass, waits that run out, files that same-host agents have moved.
+    pub fn tick(&mut self) {
+        let now = self.clock.now();
+        match self.store.notice(now) {
+            Ok(noticed) => noticed.into_iter().for_each(|noticed| self.take_note(noticed)),
+            Err(error) => self.notes.push(format!("The directories cannot be listed: {error}.")),
+        }
+        let steady = self.clock.steady();
+        if self.janitor && steady >= self.resume_at {
+            let due: Vec<_> = self.store.due(now).collect();
+            for handoff in due {
+                self.begin(None, handoff, Command::Sweep, None);
+            }
+        }
+        let over: Vec<_> = self.waiting.iter().filter(|(_, w)| w.until <= steady).map(|(t, _)| *t).collect();
+        for ticket in over {
+            self.waiting.remove(&ticket);
+            self.ready.push((ticket, Reply::Polled(None)));
+        }
+    }
+
+    /// The answers that depend on nothing unflushed.
+    pub fn drain(&mut self) -> Ready {
+        Ready(std::mem::take(&mut self.ready))
+    }
+
+    /// Writes everything that has been decided with one flush, whatever its size, and goes on with what that
+    /// leads to, until nothing is left to write.
+    ///
+    /// # Errors
+    /// [`StoreDown`] is final: whoever drives the relay answers nobody any more, says so, and exits.
+    pub fn commit(&mut self) -> Result<Committed, StoreDown> {
+        let mut committed = Vec::new();
+        while !self.batch.is_empty() || !self.held.is_empty() {
+            let batch = std::mem::take(&mut self.batch);
+            let held = std::mem::take(&mut self.held);
+            self.busy.clear();
+            let mark = self.clock.now();
+            let writes: Vec<_> = batch
+                .iter()
+                .map(|running| Write {
+                    handoff: *running.operation.handoff(),
+                    effect: running.operation.effect(),
+                    artifact: running.artifact.as_deref(),
+                })
+                .collect();
+            let outcomes = self.store.commit(mark, &writes)?;
+            drop(writes);
+            committed.extend(held);
+            let mut failed = BTreeSet::new();
+            for (running, outcome) in batch.into_iter().zip(outcomes) {
+                let now = self.clock.now();
+                let Running { ticket, operation, artifact } = running;
+                let started = match (operation.effect(), &outcome) {
+                    (Effect::Insert { record, .. }, Outcome::Written) => Some(record.target),
+                    (Effect::Insert { .. } | Effect::Swap { .. } | Effect::Load, _) => None,
+                };
+                if outcome == Outcome::Failed {
+                    failed.insert(*operation.handoff());
+                }
+                match operation.next(outcome, now) {
+                    Next::Done(done) => committed.extend(self.finish(ticket, done)),
+                    Next::Effect(operation) => self.run(Running { ticket, operation, artifact }),
+                }
+                if let Some(target) = started {
+                    self.wake(&target);
+                }
+            }
+            for running in std::mem::take(&mut self.deferred) {
+                if !failed.contains(running.operation.handoff()) {
+                    self.run(running);
+                    continue;
+                }
+                // What it waited for could not be written, and it cannot go before.
+                let now = self.clock.now();
+                match running.operation.next(Outcome::Failed, now) {
+                    Next::Done(done) => committed.extend(self.finish(running.ticket, done)),
+                    Next::Effect(operation) => self.run(Running { operation, ..running }),
+                }
+            }
+            if !failed.is_empty() {
+                self.resume_at = Millis(self.clock.steady().0.saturating_add(RETRY_AFTER.0));
+            }
+        }
+        committed.append(&mut self.ready);
+        Ok(Committed(committed))
+    }
+
+    /// How long until [`Self::tick`] has something to do; none when nothing is due ever.
+    #[must_use]
+    pub fn wake_in(&mut self) -> Option<Millis> {
+        let deadline = self.store.next_deadline().filter(|_| self.janitor);
+        // A deadline is passed one millisecond after it.
+        let steady = self.clock.steady();
+        let pause = Time(self.resume_at.0).since(Time(steady.0));
+        let sweep = deadline.map(|at| at.plus(Millis(1)).since(self.clock.now()).max(pause));
+        let wait = self.waiting.values().map(|w| w.until).min().map(|at| Time(at.0).since(Time(steady.0)));
+        sweep.into_iter().chain(wait).min()
+    }
+
+    /// What people should know that happened here, and did not ask for.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        self.notes.extend(self.store.take_notes());
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Stops: answers every waiting poll with none, writes what has been decided, and leaves nothing to redo.
+    pub fn close(mut self) -> (Committed, Result<(), StoreDown>) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.ready.extend(waiting.into_keys().map(|ticket| (ticket, Reply::Polled(None))));
+        match self.commit() {
+            Ok(committed) => {
+                let mark = self.clock.now();
+                (committed, self.store.checkpoint(mark))
+            }
+            Err(down) => (Committed::default(), Err(down)),
+        }
+    }
+
+    /// Begins a command by somebody who may have given a name. Another agent's name is refused as a wrong role is:
+    /// after whether the asker may know of the handoff at all.
+    fn by_name(
+        &mut self,
+        ticket: Ticket,
+        handoff: HandoffId,
+        by: &Asker,
+        command: impl FnOnce(&mut Self) -> Command<Wire>,
+    ) {
+        if by.named.is_none_or(|named| named == by.agent) {
+            let command = command(self);
+            return self.begin(Some(ticket), handoff, command, None);
+        }
+        let reply = match self.get(&by.agent, &handoff, false) {
+            Ok(Ok(story)) => Reply::Done(Box::new(Done {
+                verdict: Err(NotDone::Refused(Refusal::WrongAgent)),
+                status: Some(story.record.status()),
+                changed: false,
+            })),
+            Ok(Err(refusal)) => Reply::Done(Box::new(Done {
+                verdict: Err(NotDone::Refused(refusal)),
+                status: None,
+                changed: false,
+            })),
+            Err(unreadable) => unavailable(&unreadable),
+        };
+        self.ready.push((ticket, reply));
+    }
+
+    /// An accept, under a nonce of its own.
+    fn accept(&mut self, by: AgentId, claim_id: Option<ClaimId>, receipt: Option<Mac>) -> Command<Wire> {
+        self.attempts += 1;
+        Command::Accept { by, claim_id, attempt: self.attempts, receipt }
+    }
+
+    fn begin(
+        &mut self,
+        ticket: Option<Ticket>,
+        handoff: HandoffId,
+        command: Command<Wire>,
+        artifact: Option<Arc<[u8]>>,
+    ) {
+        self.run(Running { ticket, operation: Operation::new(Protocol, handoff, command), artifact });
+    }
+
+    /// Runs an operation until it has something to write, or ends.
+    fn run(&mut self, running: Running) {
+        let Running { ticket, mut operation, artifact } = running;
+        let handoff = *operation.handoff();
+        if self.busy.contains(&handoff) {
+            self.deferred.push_back(Running { ticket, operation, artifact });
+            return;
+        }
+        while operation.effect() == Effect::Load {
+            let now = self.clock.now();
+            let outcome = match self.store.load(&handoff, now) {
+                Ok(Loaded::Known(found)) => Outcome::Loaded(found),
+                // A same-host agent was first.
+                Ok(Loaded::Adopt(adoption)) if self.adopt(&handoff, adoption, now) => {
+                    self.deferred.push_back(Running { ticket, operation, artifact });
+                    return;
+                }
+                Ok(Loaded::Adopt(_)) => Outcome::Failed,
+                Err(Unreadable(error)) => {
+                    self.notes.push(format!("{handoff} cannot be read: {error}."));
+                    Outcome::Failed
+                }
+            };
+            let now = self.clock.now();
+            operation = match operation.next(outcome, now) {
+                Next::Effect(next) => next,
+                Next::Done(done) => {
+                    // Only a start of what nobody knows is refused as expired without leaving a trace.
+                    let timed_out =
+                        done.verdict == Err(NotDone::Refused(Refusal::Expired)) && done.status.is_none();
+                    let answer = self.finish(ticket, done);
+                    if timed_out {
+                        self.held.extend(answer)
+                    } else {
+                        self.ready.extend(answer)
+                    }
+                    return;
+                }
+            };
+        }
+        self.busy.insert(handoff);
+        self.batch.push(Running { ticket, operation, artifact });
+    }
+
+    /// Carries out what a same-host agent's rename amounts to, before anything else on that handoff. False when
+    /// there is nothing to write, and so nothing to wait for.
+    fn adopt(&mut self, handoff: &HandoffId, adoption: Adoption, now: Time) -> bool {
+        let Some(stored) = self.store.adopting(handoff) else { return false };
+        let by = stored.record.target;
+        let command = match adoption {
+            Adoption::Claim => self.accept(by, None, None),
+            Adoption::Complete => Command::Complete { by, claim_id: None, result: None, receipt: None },
+            Adoption::Decline => {
+                Command::Reject { by, claim_id: None, reason: NEIGHBOUR_REASON.into(), receipt: None }
+            }
+            // The store's own; it never asks for it.
+            Adoption::PutBack => return false,
+        };
+        let operation = Operation::new(Protocol, *handoff, command);
+        match operation.next(Outcome::Loaded(Some(stored)), now) {
+            Next::Effect(operation) => {
+                self.busy.insert(*handoff);
+                self.batch.push(Running { ticket: None, operation, artifact: None });
+                true
+            }
+            Next::Done(done) => {
+                self.finish(None, done);
+                false
+            }
+        }
+    }
+
+    fn take_note(&mut self, noticed: Noticed) {
+        match noticed {
+            Noticed::Arrived(target) => self.wake(&target),
+            // Its next load carries out what that amounts to; a sweep is a load that changes nothing by itself.
+            Noticed::Moved(handoff) => self.begin(None, handoff, Command::Sweep, None),
+        }
+    }
+
+    /// The answer to whoever waits for it.
+    fn finish(&mut self, ticket: Option<Ticket>, done: Done<Wire>) -> Option<(Ticket, Reply)> {
+        if let Err(NotDone::Broken(rule)) = done.verdict {
+            self.notes
+                .push(format!("A decision broke rule {rule}: {} The change was not made.", rule.statement()));
+            self.health = Health::RuleBroken(rule);
+        }
+        ticket.map(|ticket| (ticket, Reply::Done(Box::new(done))))
+    }
+
+    fn poll(&mut self, ticket: Ticket, by: AgentId, wait: Millis) {
+        let (oldest, passed_over) = self.oldest(&by);
+        let reply = match oldest {
+            Ok(None) if wait > Millis(0) => {
+                let until = Millis(self.clock.steady().0.saturating_add(wait.0));
+                self.waiting.insert(ticket, Waiting { target: by, until });
+                return;
+            }
+            Ok(shown) => Reply::Polled(shown),
+            Err(unreadable) => unavailable(&unreadable),
+        };
+        if passed_over { self.held.push((ticket, reply)) } else { self.ready.push((ticket, reply)) }
+    }
+
+    /// The earliest-arrived pending handoff of this target that is not overdue (rule S12); and whether an overdue
+    /// one was passed over.
+    fn oldest(&mut self, target: &AgentId) -> (Result<Option<Shown>, Unreadable>, bool) {
+        let now = self.clock.now();
+        let oldest = self.store.pending_for(target).find(|record| open_to_claims(record, now)).cloned();
+        let first = self.store.pending_for(target).next().map(|record| record.id);
+        let passed_over = first != oldest.as_ref().map(|record| record.id);
+        let shown = oldest.map(|record| {
+            let bytes = self.store.artifact(&record)?;
+            Ok(Shown { handoff: record.id, digest: record.digest, bytes })
+        });
+        (shown.transpose(), passed_over)
+    }
+
+    /// Answers the polls that wait for this target, now that something is there.
+    fn wake(&mut self, target: &AgentId) {
+        let tickets: Vec<_> =
+            self.waiting.iter().filter(|(_, w)| w.target == *target).map(|(t, _)| *t).collect();
+        if tickets.is_empty() {
+            return;
+        }
+        let reply = match self.oldest(target).0 {
+            Ok(None) => return,
+            Ok(shown) => Reply::Polled(shown),
+            Err(unreadable) => unavailable(&unreadable),
+        };
+        for ticket in tickets {
+            self.waiting.remove(&ticket);
+            self.ready.push((ticket, reply.clone()));
+        }
+    }
+
+    /// A record, as far as `by` may know of it.
+    fn get(
+        &mut self,
+        by: &AgentId,
+        handoff: &HandoffId,
+        artifact: bool,
+    ) -> Result<Result<Story, Refusal>, Unreadable> {
+        let now = self.clock.now();
+        let found = match self.store.load(handoff, now)? {
+            Loaded::Known(found) => found,
+            Loaded::Adopt(_) => self.store.adopting(handoff),
+        };
+        let record: Record<Wire> = match seen_by(found.as_ref().map(|stored| &stored.record), by) {
+            Ok(record) => record.clone(),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let artifact = if artifact { Some(self.store.artifact(&record)?) } else { None };
+        Ok(Ok(Story { record, artifact }))
+    }
+}
+
+/// Whether an accept would get it: asked of `step` itself, so that there is no second opinion.
+fn open_to_claims(record: &Record<Wire>, now: Time) -> bool {
+    let accept = Command::Accept { by: record.target, claim_id: None, attempt: 0, receipt: None };
+    matches!(step(&Protocol, Some(record), &accept, now), Ok(Transition::To { answer: Ok(_), .. }))
+}
+
+fn unavailable(unreadable: &Unreadable) -> Reply {
+    Reply::Unavailable(format!("The store cannot read a file now: {}. Ask again.", unreadable.0).into())
+}
