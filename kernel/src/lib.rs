@@ -18,6 +18,7 @@ extern crate std;
 pub mod artifact;
 pub mod canonical;
 pub mod command;
+pub mod history;
 pub mod ident;
 pub mod json;
 pub mod law;
@@ -29,5 +30,7 @@ pub mod refusal;
 pub mod rules;
 pub mod seal;
 pub mod step;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod timestamp;

@@ -1,0 +1,375 @@
+//! The rules that need a memory: incremental checkers, fed one [`Seen`] at a time.
+//!
+//! The model, the simulator, the fuzz targets and whoever listens to a running hub feed the same checkers. Each is
+//! small, ordered and comparable, so that it can be part of a model's state. They believe nothing that they have
+//! not seen: a history that begins in the middle is judged from there.
+//!
+//! Not checked here: what a step may do ([`crate::rules`]), and whether anything happens at all (L1 to L3).
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use crate::command::{Answer, Command, Event};
+use crate::ident::Names;
+use crate::record::{Claim, Record, State, Status};
+use crate::refusal::{Field, Refusal};
+use crate::rules::Rule;
+use crate::time::Time;
+
+/// Something that was seen to happen.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a, N: Names> {
+    /// A transition took effect in the store.
+    Committed {
+        /// The command that made it.
+        command: &'a Command<N>,
+        /// The record after.
+        next: &'a Record<N>,
+        /// The event that belongs to it.
+        event: &'a Event<N>,
+    },
+    /// A command was answered: at its decision if it changed nothing, else after its [`Seen::Committed`].
+    Answered {
+        /// On which handoff.
+        handoff: &'a N::Handoff,
+        /// What was asked.
+        command: &'a Command<N>,
+        /// What was told.
+        verdict: &'a Result<Answer<N>, Refusal>,
+        /// When, by the deciding clock.
+        now: Time,
+    },
+    /// The log says that this happened.
+    Logged(&'a Event<N>),
+    /// All statuses in which a handoff was found, when everything was looked through.
+    Located {
+        /// Which handoff.
+        handoff: &'a N::Handoff,
+        /// Where it was found: one place, unless something is wrong.
+        statuses: &'a [Status],
+    },
+    /// An artifact's bytes were delivered.
+    Delivered {
+        /// Of which handoff.
+        handoff: &'a N::Handoff,
+        /// What the bytes' digest is.
+        digest: &'a N::Digest,
+    },
+    /// A poll was answered.
+    Polled {
+        /// Whose.
+        target: &'a N::Agent,
+        /// What was shown.
+        shown: Option<&'a N::Handoff>,
+        /// When, by the deciding clock.
+        now: Time,
+    },
+    /// Retention removed a handoff.
+    Pruned(&'a N::Handoff),
+}
+
+/// A rule was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Broken {
+    /// Which.
+    pub rule: Rule,
+    /// In which way: the conjunct that failed.
+    pub how: &'static str,
+}
+
+impl core::fmt::Display for Broken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.rule, self.how)
+    }
+}
+
+/// All checkers together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct History<N: Names> {
+    single_winner: SingleWinner<N>,
+    kept: Kept<N>,
+    repeatable: Repeatable<N>,
+    log_agrees: LogAgrees<N>,
+    oldest_first: OldestFirst<N>,
+}
+
+impl<N: Names> Default for History<N> {
+    fn default() -> Self {
+        Self {
+            single_winner: SingleWinner { claims: BTreeMap::new(), winners: BTreeMap::new() },
+            kept: Kept { started: BTreeMap::new() },
+            repeatable: Repeatable { handoffs: BTreeMap::new() },
+            log_agrees: LogAgrees { unlogged: BTreeMap::new() },
+            oldest_first: OldestFirst { pending: BTreeMap::new() },
+        }
+    }
+}
+
+impl<N: Names> History<N> {
+    /// Takes note of what was seen.
+    ///
+    /// # Errors
+    /// The first rule that it breaks. The history is not to be fed any further then.
+    pub fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+        self.single_winner.observe(seen)?;
+        self.kept.observe(seen)?;
+        self.repeatable.observe(seen)?;
+        self.log_agrees.observe(seen)?;
+        self.oldest_first.observe(seen)
+    }
+
+    /// At rest, when nothing is under way any more: what should have happened by now.
+    ///
+    /// # Errors
+    /// The rule that is broken if nothing more happens.
+    pub fn settle(&self) -> Result<(), Broken> {
+        self.log_agrees.settle()
+    }
+}
+
+fn demand(holds: bool, rule: Rule, how: &'static str) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken { rule, how }) }
+}
+
+/// S1: one claim a handoff, on the record and in what was answered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct SingleWinner<N: Names> {
+    claims: BTreeMap<N::Handoff, Claim<N>>,
+    winners: BTreeMap<N::Handoff, (Option<N::Claim>, Time)>,
+}
+
+impl<N: Names> SingleWinner<N> {
+    fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+        match seen {
+            Seen::Committed { next, .. } => {
+                let was = self.claims.get(&next.id);
+                let is = next.claim();
+                demand(was.is_none() || was == is, Rule::S1, "a record's claim changed")?;
+                if let Some(claim) = is {
+                    self.claims.insert(next.id.clone(), claim.clone());
+                }
+                Ok(())
+            }
+            Seen::Answered { handoff, verdict: Ok(Answer::Claimed { claim_id, claimed_at, .. }), .. } => {
+                let told = (claim_id.clone(), *claimed_at);
+                let first = self.winners.insert((*handoff).clone(), told.clone());
+                let again = first.is_none_or(|first| first == told && told.0.is_some());
+                demand(again, Rule::S1, "two claims of one handoff were acknowledged")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// S7 and S8: what was acknowledged as started is there, once, with the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Kept<N: Names> {
+    /// The digest and the target of each acknowledged start.
+    started: BTreeMap<N::Handoff, (N::Digest, N::Agent)>,
+}
+
+impl<N: Names> Kept<N> {
+    fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+        match seen {
+            Seen::Answered { handoff, command: Command::Start { artifact, .. }, verdict: Ok(_), .. } => {
+                let told = (artifact.digest.clone(), artifact.target.clone());
+                let first = self.started.insert((*handoff).clone(), told.clone());
+                let same = first.is_none_or(|first| first == told);
+                demand(same, Rule::S8, "one id was acknowledged for two artifacts")
+            }
+            Seen::Answered { handoff, command, verdict: Err(Refusal::NotFound), .. } => {
+                let target = self.started.get(*handoff).map(|(_, target)| target);
+                let lost = target.is_some() && target == command.actor();
+                demand(!lost, Rule::S7, "an acknowledged start was not found by its target")
+            }
+            Seen::Located { handoff, statuses } => {
+                demand(statuses.len() <= 1, Rule::S7, "a handoff is in two statuses at once")?;
+                let lost = statuses.is_empty() && self.started.contains_key(*handoff);
+                demand(!lost, Rule::S7, "an acknowledged start is in no status")
+            }
+            Seen::Delivered { handoff, digest } => {
+                let same = self.started.get(*handoff).is_none_or(|(known, _)| known == *digest);
+                demand(same, Rule::S8, "other bytes were delivered than were started")
+            }
+            Seen::Pruned(handoff) => {
+                self.started.remove(*handoff);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// S9: the same request again, with nothing in between, changes nothing and is answered alike.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Repeatable<N: Names> {
+    handoffs: BTreeMap<N::Handoff, Asked<N>>,
+}
+
+/// What was asked of one handoff.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Asked<N: Names> {
+    /// The record, as last committed.
+    record: Option<Record<N>>,
+    /// How many commands have taken effect.
+    changes: u32,
+    /// The commands that took effect, each with the count after it.
+    effective: Vec<(Command<N>, u32)>,
+    /// The first answer to each command in each of the handoff's situations.
+    answers: Vec<(Command<N>, Situation, Result<Answer<N>, Refusal>)>,
+}
+
+/// In the same situation the same request gets the same answer: nothing has taken effect since, and no deadline
+/// has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Situation {
+    changes: u32,
+    past_deadline: bool,
+}
+
+impl<N: Names> Repeatable<N> {
+    fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+        match seen {
+            Seen::Committed { command, next, .. } => {
+                let asked = self.handoffs.entry(next.id.clone()).or_insert_with(Asked::nothing);
+                let again = asked.effective.iter().any(|(done, _)| done.same_request(command));
+                demand(!again, Rule::S9, "a repeated command took effect again")?;
+                asked.changes += 1;
+                asked.effective.push(((*command).clone(), asked.changes));
+                asked.record = Some((*next).clone());
+                Ok(())
+            }
+            Seen::Answered { handoff, command, verdict, now } => {
+                // Whether a field is in range is settled before there is a command.
+                if matches!(verdict, Err(Refusal::Invalid(Field::ExpiresAt))) {
+                    return Ok(());
+                }
+                self.handoffs
+                    .entry((*handoff).clone())
+                    .or_insert_with(Asked::nothing)
+                    .answered(command, verdict, *now)
+            }
+            Seen::Pruned(handoff) => {
+                self.handoffs.remove(*handoff);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<N: Names> Asked<N> {
+    const fn nothing() -> Self {
+        Self { record: None, changes: 0, effective: Vec::new(), answers: Vec::new() }
+    }
+
+    fn answered(
+        &mut self,
+        command: &Command<N>,
+        verdict: &Result<Answer<N>, Refusal>,
+        now: Time,
+    ) -> Result<(), Broken> {
+        // The answer to what took effect belongs to the moment of the effect, however late it comes.
+        let effect = self.effective.iter().find(|(done, _)| done.same_request(command));
+        let changes = match (effect, verdict) {
+            (Some((_, after)), Ok(_)) => *after,
+            (Some(_), Err(_)) | (None, _) => self.changes,
+        };
+        let situation = Situation { changes, past_deadline: self.past_deadline(command, now) };
+        let known = self
+            .answers
+            .iter()
+            .find(|(asked, then, _)| asked.same_request(command) && *then == situation)
+            .map(|(_, _, answer)| answer);
+        match known {
+            None => {
+                self.answers.push((command.clone(), situation, verdict.clone()));
+                Ok(())
+            }
+            Some(first) => {
+                let anonymous = matches!(
+                    (command, first, verdict),
+                    (Command::Accept { claim_id: None, .. }, Ok(_), Err(Refusal::AlreadyClaimed))
+                );
+                demand(first == verdict || anonymous, Rule::S9, "a repeated command was answered differently")
+            }
+        }
+    }
+
+    /// Whether the deadline that this command depends on has passed.
+    fn past_deadline(&self, command: &Command<N>, now: Time) -> bool {
+        match (self.record.as_ref().map(|r| (r, &r.state)), command) {
+            (Some((record, State::Pending)), _) => now > record.expires_at,
+            (Some((record, State::Claimed(claim))), _) => {
+                let age = now.0.saturating_sub(claim.at.0);
+                record.claim_ttl.is_some_and(|ttl| age > ttl.0)
+            }
+            (Some((_, State::Completed { .. } | State::Rejected(_))), _) => false,
+            (None, Command::Start { artifact, .. }) => now > artifact.expires_at,
+            (None, _) => false,
+        }
+    }
+}
+
+/// S10: one event for each transition, in order, and none before it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct LogAgrees<N: Names> {
+    unlogged: BTreeMap<N::Handoff, VecDeque<Event<N>>>,
+}
+
+impl<N: Names> LogAgrees<N> {
+    fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+        match seen {
+            Seen::Committed { event, .. } => {
+                self.unlogged.entry(event.handoff.clone()).or_default().push_back((*event).clone());
+                Ok(())
+            }
+            Seen::Logged(event) => {
+                let mut waiting = self.unlogged.remove(&event.handoff).unwrap_or_default();
+                let next = waiting.pop_front();
+                if !waiting.is_empty() {
+                    self.unlogged.insert(event.handoff.clone(), waiting);
+                }
+                demand(
+                    next.as_ref() == Some(*event),
+                    Rule::S10,
+                    "the log has an event that is not the next transition",
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn settle(&self) -> Result<(), Broken> {
+        demand(self.unlogged.is_empty(), Rule::S10, "a transition has no event")
+    }
+}
+
+/// S12: a poll shows the earliest that can be claimed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct OldestFirst<N: Names> {
+    /// Target and last moment of each pending handoff, by arrival.
+    pending: BTreeMap<(Time, N::Handoff), (N::Agent, Time)>,
+}
+
+impl<N: Names> OldestFirst<N> {
+    fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+        match seen {
+            Seen::Committed { next, .. } => {
+                let arrival = (next.started_at, next.id.clone());
+                if next.status() == Status::Pending {
+                    self.pending.insert(arrival, (next.target.clone(), next.expires_at));
+                } else {
+                    self.pending.remove(&arrival);
+                }
+                Ok(())
+            }
+            Seen::Polled { target, shown, now } => {
+                let mut open = self.pending.iter().filter(|(_, (to, until))| to == *target && *now <= *until);
+                let oldest = open.next().map(|((_, handoff), _)| handoff);
+                demand(oldest == *shown, Rule::S12, "a poll showed another handoff than the oldest, or none")
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What only tests, models and fuzz targets use. Never on in anything that ships.
+
+pub mod small;
+pub mod table;
+pub mod variant;

@@ -1,0 +1,196 @@
+//! Variants: the law with one decision point bent, as a value.
+//!
+//! A mutant shows that a rule can fail, by name. Every fault here is caught by the rule that [`Fault::caught_by`]
+//! says, and a test holds it to that.
+
+use crate::command::Command;
+use crate::ident::Names;
+use crate::law::{AfterConflict, AfterUnknown, Law, sealed};
+use crate::record::{Claim, Record};
+use crate::rules::Rule;
+use crate::time::{Millis, Time};
+
+/// One seeded fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// Expiry is tested with `>=`: at the deadline itself it is too late.
+    ExpiresAtDeadline,
+    /// Accept leaves the deadline to the janitor.
+    AcceptTrustsJanitor,
+    /// A claim lapses at its deadline already.
+    LapsesAtDeadline,
+    /// A claim without a time limit lapses after a millisecond.
+    LapsesUnbounded,
+    /// `claimed_at + claim_ttl` wraps around.
+    LapseWraps,
+    /// Anybody may accept, complete and reject.
+    AnybodyIsTarget,
+    /// Anybody may start in anybody's name.
+    AnybodyIsAuthor,
+    /// A start of a known id is acknowledged whatever its bytes.
+    BytesIgnored,
+    /// Any instance of the target may finish any claim.
+    AnybodyHolds,
+    /// A second anonymous accept is told that it won.
+    AnonymousRepeats,
+    /// Any accept of a claimed handoff is told that it won.
+    EverybodyWins,
+    /// A lapsed claim makes the handoff pending again.
+    ReopensLapsed,
+    /// A write whose answer was lost is reported as done.
+    LostAnswerAssumed,
+    /// A write whose answer was lost is written again, over whatever is there.
+    LostAnswerRetriedBlindly,
+    /// A write that lost a race is written again, over whatever is there.
+    ConflictOverwritten,
+    /// An accept does not know its own claim again.
+    AttemptForgotten,
+    /// An accept takes any claim for its own.
+    AttemptConfused,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 17] = [
+        Self::ExpiresAtDeadline,
+        Self::AcceptTrustsJanitor,
+        Self::LapsesAtDeadline,
+        Self::LapsesUnbounded,
+        Self::LapseWraps,
+        Self::AnybodyIsTarget,
+        Self::AnybodyIsAuthor,
+        Self::BytesIgnored,
+        Self::AnybodyHolds,
+        Self::AnonymousRepeats,
+        Self::EverybodyWins,
+        Self::ReopensLapsed,
+        Self::LostAnswerAssumed,
+        Self::LostAnswerRetriedBlindly,
+        Self::ConflictOverwritten,
+        Self::AttemptForgotten,
+        Self::AttemptConfused,
+    ];
+
+    /// The rule that catches it.
+    #[must_use]
+    pub const fn caught_by(self) -> Rule {
+        match self {
+            Self::ExpiresAtDeadline | Self::LapsesAtDeadline | Self::LapsesUnbounded | Self::LapseWraps => {
+                Rule::S14
+            }
+            Self::AcceptTrustsJanitor => Rule::S3,
+            Self::AnybodyIsTarget => Rule::S2,
+            Self::AnybodyIsAuthor => Rule::S13,
+            Self::BytesIgnored => Rule::S8,
+            Self::AnybodyHolds => Rule::S6,
+            Self::AnonymousRepeats
+            | Self::EverybodyWins
+            | Self::ReopensLapsed
+            | Self::LostAnswerAssumed
+            | Self::LostAnswerRetriedBlindly
+            | Self::ConflictOverwritten
+            | Self::AttemptConfused => Rule::S1,
+            Self::AttemptForgotten => Rule::S9,
+        }
+    }
+
+    /// Whether it lies in the operation machine rather than in `step`.
+    #[must_use]
+    pub const fn is_of_the_operation(self) -> bool {
+        matches!(
+            self,
+            Self::LostAnswerAssumed
+                | Self::LostAnswerRetriedBlindly
+                | Self::ConflictOverwritten
+                | Self::AttemptForgotten
+                | Self::AttemptConfused
+        )
+    }
+}
+
+/// The law with at most one fault. Without one it decides as [`crate::law::Protocol`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Variant {
+    /// What is wrong with it.
+    pub fault: Option<Fault>,
+}
+
+impl Variant {
+    /// The law with this fault.
+    #[must_use]
+    pub const fn with(fault: Fault) -> Self {
+        Self { fault: Some(fault) }
+    }
+
+    fn has(self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+}
+
+impl sealed::Sealed for Variant {}
+
+impl Law for Variant {
+    fn overdue(&self, expires_at: Time, now: Time) -> bool {
+        now > expires_at || (self.has(Fault::ExpiresAtDeadline) && now == expires_at)
+    }
+
+    fn lapsed(&self, claimed_at: Time, claim_ttl: Option<Millis>, now: Time) -> bool {
+        let Some(ttl) = claim_ttl else { return self.has(Fault::LapsesUnbounded) && now > claimed_at };
+        let wrapped = Time(claimed_at.0.wrapping_add(ttl.0));
+        let until = if self.has(Fault::LapseWraps) { wrapped } else { claimed_at.plus(ttl) };
+        now > until || (self.has(Fault::LapsesAtDeadline) && now == until)
+    }
+
+    fn minds_deadlines<N: Names>(&self, command: &Command<N>) -> bool {
+        !(self.has(Fault::AcceptTrustsJanitor) && matches!(command, Command::Accept { .. }))
+    }
+
+    fn is_target<N: Names>(&self, record: &Record<N>, by: &N::Agent) -> bool {
+        record.target == *by || self.has(Fault::AnybodyIsTarget)
+    }
+
+    fn is_author<N: Names>(&self, author: &N::Agent, sender: &N::Agent) -> bool {
+        author == sender || self.has(Fault::AnybodyIsAuthor)
+    }
+
+    fn same_bytes<N: Names>(&self, known: &N::Digest, offered: &N::Digest) -> bool {
+        known == offered || self.has(Fault::BytesIgnored)
+    }
+
+    fn holds<N: Names>(&self, claim: &Claim<N>, claim_id: Option<&N::Claim>) -> bool {
+        claim.id.as_ref() == claim_id || self.has(Fault::AnybodyHolds)
+    }
+
+    fn repeats_accept<N: Names>(&self, claim: &Claim<N>, claim_id: Option<&N::Claim>) -> bool {
+        let same = claim.id.as_ref() == claim_id;
+        (same && (claim_id.is_some() || self.has(Fault::AnonymousRepeats))) || self.has(Fault::EverybodyWins)
+    }
+
+    fn reopens_lapsed(&self) -> bool {
+        self.has(Fault::ReopensLapsed)
+    }
+
+    fn after_unknown(&self) -> AfterUnknown {
+        if self.has(Fault::LostAnswerAssumed) {
+            AfterUnknown::AssumeWritten
+        } else if self.has(Fault::LostAnswerRetriedBlindly) {
+            AfterUnknown::WriteAgain
+        } else {
+            AfterUnknown::Reread
+        }
+    }
+
+    fn after_conflict(&self) -> AfterConflict {
+        if self.has(Fault::ConflictOverwritten) { AfterConflict::WriteAgain } else { AfterConflict::Redecide }
+    }
+
+    fn recognises<N: Names>(&self, claim: &Claim<N>, attempt: &N::Attempt) -> bool {
+        let own = claim.attempt.as_ref() == Some(attempt);
+        (own && !self.has(Fault::AttemptForgotten)) || self.has(Fault::AttemptConfused)
+    }
+
+    /// A fault that the step rules stopped would never be seen by the others.
+    fn guards(&self) -> bool {
+        self.fault.is_none()
+    }
+}
