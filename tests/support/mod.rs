@@ -1,0 +1,65 @@
+//! What whole-system tests share: binaries, a running hub, a plain HTTP client. No sleeps: wait for the thing.
+#![allow(dead_code, reason = "each test crate uses its part of this")]
+
+pub(crate) mod ambient;
+pub(crate) mod http;
+pub(crate) mod hub;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The cargo that runs these tests, at the repository's root.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// A directory that goes away with the value.
+pub(crate) fn temp_dir() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("handoff-test-").tempdir().expect("a temporary directory can be made")
+}
+
+/// The path of a binary of this workspace, built with `features` (comma-separated, "" for the default ones) in
+/// the profile that tests run in, so that what the tests have built is built once.
+///
+/// The path is what cargo says it is: neither the target directory nor the profile's name is guessed.
+pub(crate) fn bin(package: &str, bin: &str, features: &str) -> PathBuf {
+    // Held while building: two tests that ask for one binary build it once.
+    static BUILT: Mutex<BTreeMap<[String; 3], PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let key = [package, bin, features].map(str::to_owned);
+    built.entry(key).or_insert_with(|| build(package, bin, features)).clone()
+}
+
+fn build(package: &str, bin: &str, features: &str) -> PathBuf {
+    let mut command = cargo();
+    command.args(["build", "--locked", "--profile", "test", "--message-format", "json"]);
+    command.args(["-p", package, "--bin", bin]);
+    if !features.is_empty() {
+        command.args(["--features", features]);
+    }
+    let out = command.output().expect("cargo runs");
+    assert!(
+        out.status.success(),
+        "{package} --bin {bin} --features {features:?} does not build:\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    executable(&out.stdout, bin).unwrap_or_else(|| panic!("cargo built no executable {bin} of {package}"))
+}
+
+/// Cargo's word for where it put the executable: one JSON message a line, one of them with the path.
+fn executable(messages: &[u8], bin: &str) -> Option<PathBuf> {
+    messages
+        .split(|&b| b == b'\n')
+        .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == bin)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
