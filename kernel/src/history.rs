@@ -9,7 +9,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
-use crate::command::{Answer, Command, Event};
+use crate::command::{Answer, Command, Event, EventKind};
 use crate::ident::Names;
 use crate::record::{Claim, Record, State, Status};
 use crate::refusal::{Field, Refusal};
@@ -200,7 +200,8 @@ impl<N: Names> Kept<N> {
     }
 }
 
-/// S9: the same request again, with nothing in between, changes nothing and is answered alike.
+/// S9: the same request again, with nothing in between, changes nothing and is answered alike. Two anonymous accepts
+/// are two attempts at one claim: one wins, and it is never repeatable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Repeatable<N: Names> {
     handoffs: BTreeMap<N::Handoff, Asked<N>>,
@@ -213,10 +214,20 @@ struct Asked<N: Names> {
     record: Option<Record<N>>,
     /// How many commands have taken effect.
     changes: u32,
-    /// The commands that took effect, each with the count after it.
-    effective: Vec<(Command<N>, u32)>,
+    /// The commands that took effect.
+    effective: Vec<Effective<N>>,
     /// The first answer to each command in each of the handoff's situations.
     answers: Vec<(Command<N>, Situation, Result<Answer<N>, Refusal>)>,
+}
+
+/// A command that took effect.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Effective<N: Names> {
+    command: Command<N>,
+    /// How many commands had taken effect, with this one.
+    changes: u32,
+    /// Whether it did what it asked for, rather than find a deadline passed.
+    as_asked: bool,
 }
 
 /// In the same situation the same request gets the same answer: nothing has taken effect since, and no deadline
@@ -230,12 +241,16 @@ struct Situation {
 impl<N: Names> Repeatable<N> {
     fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
         match seen {
-            Seen::Committed { command, next, .. } => {
+            Seen::Committed { command, next, event } => {
                 let asked = self.handoffs.entry(next.id.clone()).or_insert_with(Asked::nothing);
-                let again = asked.effective.iter().any(|(done, _)| done.same_request(command));
-                demand(!again, Rule::S9, "a repeated command took effect again")?;
+                // A deadline that a repeat finds passed takes effect through it, but that is not what it asked.
+                let as_asked = !matches!(event.kind, EventKind::Expired | EventKind::ClaimExpired);
+                let again =
+                    asked.effective.iter().any(|done| done.as_asked && done.command.same_request(command));
+                demand(!(as_asked && again), Rule::S9, "a repeated command took effect again")?;
                 asked.changes += 1;
-                asked.effective.push(((*command).clone(), asked.changes));
+                let command = (*command).clone();
+                asked.effective.push(Effective { command, changes: asked.changes, as_asked });
                 asked.record = Some((*next).clone());
                 Ok(())
             }
@@ -270,9 +285,11 @@ impl<N: Names> Asked<N> {
         now: Time,
     ) -> Result<(), Broken> {
         // The answer to what took effect belongs to the moment of the effect, however late it comes.
-        let effect = self.effective.iter().find(|(done, _)| done.same_request(command));
+        let effect = self.effective.iter().find(|done| done.command.same_request(command));
+        let denied = effect.is_some_and(|done| done.as_asked && done.command == *command) && verdict.is_err();
+        demand(!denied, Rule::S9, "a command that took effect was told that it did not")?;
         let changes = match (effect, verdict) {
-            (Some((_, after)), Ok(_)) => *after,
+            (Some(done), Ok(_)) => done.changes,
             (Some(_), Err(_)) | (None, _) => self.changes,
         };
         let situation = Situation { changes, past_deadline: self.past_deadline(command, now) };
@@ -287,11 +304,16 @@ impl<N: Names> Asked<N> {
                 Ok(())
             }
             Some(first) => {
-                let anonymous = matches!(
-                    (command, first, verdict),
-                    (Command::Accept { claim_id: None, .. }, Ok(_), Err(Refusal::AlreadyClaimed))
+                let one_won = matches!(
+                    (first, verdict),
+                    (Ok(_), Err(Refusal::AlreadyClaimed)) | (Err(Refusal::AlreadyClaimed), Ok(_))
                 );
-                demand(first == verdict || anonymous, Rule::S9, "a repeated command was answered differently")
+                let anonymous = matches!(command, Command::Accept { claim_id: None, .. });
+                demand(
+                    first == verdict || (anonymous && one_won),
+                    Rule::S9,
+                    "a repeated command was answered differently",
+                )
             }
         }
     }

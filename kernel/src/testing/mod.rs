@@ -3,3 +3,4 @@
 pub mod small;
 pub mod table;
 pub mod variant;
+pub mod walk;
