@@ -4,6 +4,7 @@
 //! Two shapes. *prose*: long strings, in which every 16th word has a letter that is not ASCII (2 bytes here,
 //! 6 in the canonical form) and every 20th is followed by an escape. *dense*: small integers, short decimals,
 //! booleans, nulls, short strings, small arrays and objects, keys in no order.
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use handoff_kernel::artifact::Artifact;
@@ -84,7 +85,7 @@ fn dense(chance: &mut Chance, size: usize) -> String {
 }
 
 /// A sealed artifact of about `size` bytes, as an author would send it (and not in canonical form).
-fn artifact(key: &Key, size: usize, shape: fn(&mut Chance, usize) -> String) -> String {
+fn artifact(key: &Key, size: usize, shape: Shape) -> String {
     let frame = |context: &str, hmac: &str| {
         format!(
             "{{\"protocol_version\": 1, \"handoff_id\": \"1776765600-bob-alice-b275013166a65f69\", \
@@ -101,9 +102,11 @@ fn artifact(key: &Key, size: usize, shape: fn(&mut Chance, usize) -> String) -> 
     sealed
 }
 
+type Shape = fn(&mut Chance, usize) -> String;
+
 fn artifacts(c: &mut Criterion) {
     let key = Key::new(b"a key of the bench, for nobody").unwrap();
-    let shapes: [(&str, fn(&mut Chance, usize) -> String); 2] = [("prose", prose), ("dense", dense)];
+    let shapes: [(&str, Shape); 2] = [("prose", prose), ("dense", dense)];
     for (size, size_name) in [(1024, "1KiB"), (64 * 1024, "64KiB")] {
         for (shape_name, shape) in shapes {
             let text = artifact(&key, size, shape);

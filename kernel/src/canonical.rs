@@ -104,7 +104,7 @@ fn write(document: &Document<'_>, index: u32, out: &mut impl Sink) {
             out.put(b"]");
         }
         Kind::Null | Kind::Bool | Kind::Integer | Kind::Double | Kind::String => {
-            write_scalar(document, node, out)
+            write_scalar(document, node, out);
         }
     }
 }
@@ -127,8 +127,10 @@ fn write_scalar(document: &Document<'_>, node: &Node, out: &mut impl Sink) {
     match node.kind {
         Kind::Integer => crate::number::write_integer(text, out),
         Kind::Double => crate::number::write_double(text, out),
-        _ if node.escaped => respell(text, out),
-        _ => quote_into(text, out),
+        Kind::String if node.escaped => respell(text, out),
+        Kind::String => quote_into(text, out),
+        // The others are their own canonical form.
+        Kind::Null | Kind::Bool | Kind::Array | Kind::Object => {}
     }
 }
 

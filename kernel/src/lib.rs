@@ -23,5 +23,7 @@ mod number;
 pub mod receipt;
 pub mod refusal;
 pub mod seal;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod timestamp;

@@ -177,7 +177,7 @@ impl Decimal {
                     out.put(b".");
                     out.put(others);
                 }
-                write!(out, "e{:+03}", point - 1).expect("an exponent of a double is short");
+                write!(out, "e{:+03}", point - 1).expect("it always takes what fits");
             }
         }
     }
@@ -235,11 +235,19 @@ fn exact(text: &[u8]) -> Option<Decimal> {
         .then_some(decimal)
 }
 
-/// The shortest digits that read back as the double that `text` reads as.
+/// The shortest digits that read back as the double that `text` reads as; of several, the nearest; of two
+/// equally near, the even one, as Python has it.
 fn shortest(text: &[u8]) -> Decimal {
+    let double = read(text);
     let mut digits = Small::default();
-    write!(digits, "{:e}", read(text)).expect("a double has at most 17 digits and an exponent of 3");
-    Decimal::of(digits.as_bytes()).expect("a double has at most 17 digits")
+    write!(digits, "{double:e}").expect("it always takes what fits");
+    let shortest = Decimal::of(digits.as_bytes()).expect("a double has at most 17 digits");
+    // That gives the right number of digits, but of two equally near the upper one. Rounding to as many
+    // digits decides for the even one; next to a power of two it may read back as another double, though.
+    let mut even = Small::default();
+    write!(even, "{double:.*e}", shortest.len.saturating_sub(1)).expect("it always takes what fits");
+    let reads_back = read(even.as_bytes()).to_bits() == double.to_bits();
+    Decimal::of(even.as_bytes()).filter(|_| reads_back).unwrap_or(shortest)
 }
 
 #[cfg(test)]
@@ -309,6 +317,12 @@ mod tests {
             ("1.25e-100", "1.25e-100"),
             ("100e-2", "1.0"),
             ("0.1000000000000000055511151231257827", "0.1"),
+            // Equally near to two decimals of the shortest length: the even one.
+            ("782805162287787.25", "782805162287787.2"),
+            ("782805162287787.75", "782805162287787.8"),
+            ("2.98023223876953125e-08", "2.9802322387695312e-08"),
+            ("5.9604644775390625e-07", "5.960464477539062e-07"),
+            ("-1219885214120691.25", "-1219885214120691.2"),
             ("5.6843418860808015e-14", "5.684341886080802e-14"),
         ] {
             assert_eq!(canonical(text), expected, "{text}");
@@ -341,7 +355,7 @@ mod tests {
         }
         let long = format!("{}.5", "9".repeat(309));
         assert_eq!(scan(long.as_bytes(), 0), Err(Fault { at: 0, why: Why::TooLarge }));
-        assert!(scan(long[1..].as_bytes(), 0).is_ok());
+        assert!(scan(&long.as_bytes()[1..], 0).is_ok());
     }
 
     /// Decimals as people and programs write them, with the edges of every rule more often than by chance.

@@ -68,7 +68,7 @@ impl Receipt<'_> {
                 quote(reason, &mut out);
             }
             Act::Complete { result: Some(digest) } => {
-                out.push_str(&format!(",\"result_digest\":\"{digest}\""))
+                out.push_str(&format!(",\"result_digest\":\"{digest}\""));
             }
             Act::Accept | Act::Complete { result: None } => {}
         }
