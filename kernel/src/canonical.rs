@@ -8,6 +8,18 @@ use crate::json::{Document, Kind, Node, plain_run};
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// Where canonical bytes go, piece by piece: into memory, or straight into an HMAC.
+pub(crate) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
 /// The canonical form of the whole document.
 #[must_use]
 pub fn document(document: &Document<'_>) -> String {
@@ -25,110 +37,112 @@ pub fn value(value: crate::json::Value<'_>) -> String {
 /// The canonical form of a document's top object without its top-level `hmac`: what is signed.
 #[must_use]
 pub fn unsigned(document: &Document<'_>) -> String {
-    ascii(with_hmac(document, None))
+    with_hmac(document, None)
 }
 
-/// The bytes of [`unsigned`], or of the top object with another `hmac`, in its place among the keys.
-pub(crate) fn with_hmac(document: &Document<'_>, hmac: Option<&str>) -> Vec<u8> {
-    // Room for what escapes add, mostly: a document is seldom spelled shorter than its canonical form.
-    let mut out = Vec::with_capacity(document.source().len() + 64);
-    let mut hmac = hmac;
-    let mut put = |out: &mut Vec<u8>| {
-        if let Some(hmac) = hmac.take() {
-            out.extend_from_slice(b"\"hmac\":");
-            quote_bytes(hmac, out);
-            out.push(b',');
-        }
-    };
-    out.push(b'{');
-    for key in document.keys(0) {
-        match document.compare_key(key, "hmac") {
-            core::cmp::Ordering::Equal => continue,
-            core::cmp::Ordering::Less => {}
-            core::cmp::Ordering::Greater => put(&mut out),
-        }
-        write_member(document, key, &mut out);
+/// What [`unsigned`] gives, or the same with another `hmac`.
+pub(crate) fn with_hmac(document: &Document<'_>, hmac: Option<&str>) -> String {
+    let mut out = Vec::with_capacity(document.source().len());
+    write_with_hmac(document, hmac, &mut out);
+    ascii(out)
+}
+
+/// Writes what [`unsigned`] gives, or the same with another `hmac`, in its place among the keys.
+pub(crate) fn write_with_hmac(document: &Document<'_>, hmac: Option<&str>, out: &mut impl Sink) {
+    let keys = document.keys(0).filter(|&key| document.compare_key(key, "hmac").is_ne());
+    let (before, after): (Vec<u32>, Vec<u32>) =
+        keys.partition(|&key| document.compare_key(key, "hmac").is_lt());
+    let mut separator: &[u8] = b"{";
+    for key in before {
+        write_member(document, key, separator, out);
+        separator = b",";
     }
-    put(&mut out);
-    close(b'}', &mut out);
-    out
+    if let Some(hmac) = hmac {
+        out.put(separator);
+        out.put(b"\"hmac\":");
+        quote_into(hmac, out);
+        separator = b",";
+    }
+    for key in after {
+        write_member(document, key, separator, out);
+        separator = b",";
+    }
+    out.put(if separator == b"{" { b"{}" } else { b"}" });
 }
 
 /// Appends the canonical form of a string that says `text`, quotes included.
 pub fn quote(text: &str, out: &mut String) {
     let mut bytes = Vec::with_capacity(text.len() + 2);
-    quote_bytes(text, &mut bytes);
+    quote_into(text, &mut bytes);
     out.push_str(&ascii(bytes));
 }
 
-pub(crate) fn ascii(bytes: Vec<u8>) -> String {
+fn ascii(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("the canonical form is ASCII")
 }
 
-fn write(document: &Document<'_>, index: u32, out: &mut Vec<u8>) {
+fn write(document: &Document<'_>, index: u32, out: &mut impl Sink) {
     let node = document.node(index);
     match node.kind {
+        Kind::Object if node.end == 0 => out.put(b"{}"),
         Kind::Object => {
-            out.push(b'{');
+            let mut separator: &[u8] = b"{";
             for key in document.keys(index) {
-                write_member(document, key, out);
+                write_member(document, key, separator, out);
+                separator = b",";
             }
-            close(b'}', out);
+            out.put(b"}");
         }
+        Kind::Array if node.end == 0 => out.put(b"[]"),
         Kind::Array => {
-            out.push(b'[');
+            let mut separator: &[u8] = b"[";
             for item in document.items(index) {
+                out.put(separator);
                 write(document, item, out);
-                out.push(b',');
+                separator = b",";
             }
-            close(b']', out);
+            out.put(b"]");
         }
         Kind::Null | Kind::Bool | Kind::Integer | Kind::Double | Kind::String => {
-            write_scalar(document, node, out)
+            write_scalar(document, node, out);
         }
-    }
-}
-
-/// A key, its value, and the comma that [`close`] takes back after the last one.
-fn write_member(document: &Document<'_>, key: u32, out: &mut Vec<u8>) {
-    write_scalar(document, document.node(key), out);
-    out.push(b':');
-    write(document, key + 1, out);
-    out.push(b',');
-}
-
-/// Closes an object or array whose members each left a comma.
-fn close(end: u8, out: &mut Vec<u8>) {
-    match out.last_mut() {
-        Some(last @ b',') => *last = end,
-        _ => out.push(end),
     }
 }
 
 #[inline]
-fn write_scalar(document: &Document<'_>, node: &Node, out: &mut Vec<u8>) {
+fn write_member(document: &Document<'_>, key: u32, separator: &[u8], out: &mut impl Sink) {
+    out.put(separator);
+    write_scalar(document, document.node(key), out);
+    out.put(b":");
+    write(document, key + 1, out);
+}
+
+#[inline]
+fn write_scalar(document: &Document<'_>, node: &Node, out: &mut impl Sink) {
     if node.verbatim {
-        out.extend_from_slice(document.spelling(node).as_bytes());
+        out.put(document.spelling(node).as_bytes());
         return;
     }
     let text = document.text(node);
     match node.kind {
         Kind::Integer => crate::number::write_integer(text, out),
         Kind::Double => crate::number::write_double(text, out),
-        _ if node.escaped => respell(text, out),
-        _ => quote_bytes(text, out),
+        Kind::String if node.escaped => respell(text, out),
+        Kind::String => quote_into(text, out),
+        // The others are their own canonical form.
+        Kind::Null | Kind::Bool | Kind::Array | Kind::Object => {}
     }
 }
 
 /// Writes what a scanned string says.
-fn respell(text: &str, out: &mut Vec<u8>) {
+fn respell(text: &str, out: &mut impl Sink) {
     write_string(text, out, |rest| {
         let mut decoded = crate::json::Decoded::new(rest);
         decoded.next().map(|c| (c, decoded.as_str()))
     });
 }
 
-fn quote_bytes(text: &str, out: &mut Vec<u8>) {
+fn quote_into(text: &str, out: &mut impl Sink) {
     write_string(text, out, |rest| {
         let mut chars = rest.chars();
         chars.next().map(|c| (c, chars.as_str()))
@@ -137,46 +151,37 @@ fn quote_bytes(text: &str, out: &mut Vec<u8>) {
 
 /// Writes a string: runs that need no escape at once, and what stands between them one by one.
 #[inline]
-fn write_string<'a>(text: &'a str, out: &mut Vec<u8>, next: impl Fn(&'a str) -> Option<(char, &'a str)>) {
+fn write_string<'a>(text: &'a str, out: &mut impl Sink, next: impl Fn(&'a str) -> Option<(char, &'a str)>) {
     let mut rest = text;
-    out.push(b'"');
+    out.put(b"\"");
     loop {
         let (run, special) = rest.split_at(plain_run(rest.as_bytes()));
-        out.extend_from_slice(run.as_bytes());
+        out.put(run.as_bytes());
         let Some((c, after)) = next(special) else { break };
         write_char(c, out);
         rest = after;
     }
-    out.push(b'"');
+    out.put(b"\"");
 }
 
-fn write_char(c: char, out: &mut Vec<u8>) {
+fn write_char(c: char, out: &mut impl Sink) {
     let short = match c {
-        '"' => b'"',
-        '\\' => b'\\',
-        '\u{8}' => b'b',
-        '\t' => b't',
-        '\n' => b'n',
-        '\u{c}' => b'f',
-        '\r' => b'r',
-        ' '..='~' => {
-            out.extend(u8::try_from(c));
-            return;
-        }
-        _ => {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                write_unit(*unit, out);
-            }
-            return;
-        }
+        '"' => b"\\\"",
+        '\\' => b"\\\\",
+        '\u{8}' => b"\\b",
+        '\t' => b"\\t",
+        '\n' => b"\\n",
+        '\u{c}' => b"\\f",
+        '\r' => b"\\r",
+        ' '..='~' => return out.put(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        _ => return c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| write_unit(*unit, out)),
     };
-    out.extend_from_slice(&[b'\\', short]);
+    out.put(short);
 }
 
-fn write_unit(unit: u16, out: &mut Vec<u8>) {
+fn write_unit(unit: u16, out: &mut impl Sink) {
     let digit = |shift: u32| b"0123456789abcdef"[usize::from(unit >> shift & 0xf)];
-    out.extend_from_slice(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
+    out.put(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)]);
 }
 
 #[cfg(test)]
@@ -246,7 +251,7 @@ mod tests {
             (r#"{"hmac":0,"hma":1,"hmacs":2}"#, r#"{"hma":1,"hmac":"m","hmacs":2}"#),
         ] {
             let parsed = Document::parse(text.as_bytes()).unwrap();
-            assert_eq!(ascii(with_hmac(&parsed, Some("m"))), expected);
+            assert_eq!(with_hmac(&parsed, Some("m")), expected);
         }
     }
 }

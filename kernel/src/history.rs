@@ -6,6 +6,11 @@
 //!
 //! Not checked here: what a step may do ([`crate::rules`]), and whether anything happens at all (L1 to L3).
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a checker names what it looks at, and passes over the rest"
+)]
+
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -217,8 +222,11 @@ struct Asked<N: Names> {
     /// The commands that took effect.
     effective: Vec<Effective<N>>,
     /// The first answer to each command in each of the handoff's situations.
-    answers: Vec<(Command<N>, Situation, Result<Answer<N>, Refusal>)>,
+    answers: Vec<Told<N>>,
 }
+
+/// The first answer to a command in one situation.
+type Told<N> = (Command<N>, Situation, Result<Answer<N>, Refusal>);
 
 /// A command that took effect.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

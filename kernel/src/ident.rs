@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn names_show_as_their_text() {
         let id = HandoffId::parse("x.1").unwrap();
-        assert_eq!(alloc::format!("{id} {id:?} {:>5}|", id), "x.1 \"x.1\"   x.1|");
+        assert_eq!(alloc::format!("{id} {id:?} {id:>5}|"), "x.1 \"x.1\"   x.1|");
         assert_eq!(
             AgentId::parse("A").unwrap_err().to_string(),
             "must be 1 to 63 characters of a-z 0-9 _ -, the first a letter or digit"

@@ -145,10 +145,12 @@ impl<'d> Value<'d> {
     /// What an integer from 0 to 2⁶⁴ − 1 says. A double is none, even a whole one.
     #[must_use]
     pub fn as_u64(self) -> Option<u64> {
-        match (self.kind(), self.document.text(self.node())) {
-            (Kind::Integer, "-0") => Some(0),
-            (Kind::Integer, digits) => digits.parse().ok(),
-            _ => None,
+        if self.kind() != Kind::Integer {
+            return None;
+        }
+        match self.document.text(self.node()) {
+            "-0" => Some(0),
+            digits => digits.parse().ok(),
         }
     }
 
@@ -211,7 +213,11 @@ mod tests {
             (get("i").as_u64(), get("z").as_u64(), get("d").as_u64()),
             (Some(u64::MAX), Some(0), None)
         );
-        assert_eq!((get("s").as_u64(), get("i").as_str()), (None, None));
+        for other in ["s", "t", "n", "d", "a", "o"] {
+            assert_eq!(get(other).as_u64(), None);
+        }
+        assert!(["i", "t", "n", "a", "o"].iter().all(|other| get(other).as_str().is_none()));
+        assert!(["i", "s", "d", "a", "o"].iter().all(|other| get(other).as_bool().is_none()));
         assert_eq!(get("d").kind(), Kind::Double);
         let items: Vec<_> = get("a").items().map(|item| format!("{item:?}")).collect();
         assert_eq!(items, ["1", "[2]", "3"]);

@@ -4,8 +4,8 @@
 //! keeps its digits, however many. Anything with a point or an exponent is a double, and is written with the
 //! fewest digits that read back the same, laid out as Python's `repr` does.
 
+use crate::canonical::Sink;
 use crate::json::{Fault, Why};
-use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 /// What a scan found out about the number that it went over.
@@ -148,53 +148,42 @@ impl Decimal {
     }
 
     /// Lays it out as Python's `repr` of a float does.
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Small) {
         if self.negative {
-            out.push(b'-');
+            out.put(b"-");
         }
         let digits = &self.digits[..self.len];
         let Some((first, others)) = digits.split_first() else {
-            out.extend_from_slice(b"0.0");
+            out.put(b"0.0");
             return;
         };
         match self.point {
             // Below one: 0.000ddd.
             -3..=0 => {
-                out.extend_from_slice(b"0.");
-                out.extend((self.point..0).map(|_| b'0'));
-                out.extend_from_slice(digits);
+                out.put(b"0.");
+                (self.point..0).for_each(|_| out.put(b"0"));
+                out.put(digits);
             }
             // With a point among the digits, or zeros up to it.
             1..=16 => {
-                for place in 0..16 {
-                    if place == self.point {
-                        break;
-                    }
-                    let digit = usize::try_from(place).ok().and_then(|place| digits.get(place));
-                    out.push(*digit.unwrap_or(&b'0'));
-                }
-                out.push(b'.');
                 let whole = usize::try_from(self.point).unwrap_or(self.len);
-                match digits.get(whole..) {
-                    Some(fraction @ [_, ..]) => out.extend_from_slice(fraction),
-                    _ => out.push(b'0'),
-                }
+                (0..whole).for_each(|place| out.put(digits.get(place..=place).unwrap_or(b"0")));
+                out.put(b".");
+                out.put(digits.get(whole..).filter(|fraction| !fraction.is_empty()).unwrap_or(b"0"));
             }
             point => {
-                out.push(*first);
+                out.put(&[*first]);
                 if !others.is_empty() {
-                    out.push(b'.');
-                    out.extend_from_slice(others);
+                    out.put(b".");
+                    out.put(others);
                 }
-                let mut exponent = Small::default();
-                write!(exponent, "e{:+03}", point - 1).expect("an exponent of a double is short");
-                out.extend_from_slice(exponent.as_bytes());
+                write!(out, "e{:+03}", point - 1).expect("it always takes what fits");
             }
         }
     }
 }
 
-/// A short text without a heap.
+/// A number without a heap. The longest spelling of a double has 24 bytes: sign, 17 digits, point, exponent.
 #[derive(Default)]
 struct Small {
     bytes: [u8; 32],
@@ -207,23 +196,31 @@ impl Small {
     }
 }
 
+impl Sink for Small {
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+    }
+}
+
 impl core::fmt::Write for Small {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let end = self.len + text.len();
-        self.bytes.get_mut(self.len..end).ok_or(core::fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.len = end;
+        self.put(text.as_bytes());
         Ok(())
     }
 }
 
 /// Writes the canonical spelling of a scanned integer.
-pub(crate) fn write_integer(text: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(if text == "-0" { b"0" } else { text.as_bytes() });
+pub(crate) fn write_integer(text: &str, out: &mut impl Sink) {
+    out.put(if text == "-0" { b"0" } else { text.as_bytes() });
 }
 
 /// Writes the canonical spelling of a scanned double.
-pub(crate) fn write_double(text: &str, out: &mut Vec<u8>) {
-    exact(text.as_bytes()).unwrap_or_else(|| shortest(text.as_bytes())).write(out);
+pub(crate) fn write_double(text: &str, out: &mut impl Sink) {
+    let mut spelling = Small::default();
+    exact(text.as_bytes()).unwrap_or_else(|| shortest(text.as_bytes())).write(&mut spelling);
+    out.put(spelling.as_bytes());
 }
 
 /// The shortest digits without any floating point, where that can be known.
@@ -238,11 +235,19 @@ fn exact(text: &[u8]) -> Option<Decimal> {
         .then_some(decimal)
 }
 
-/// The shortest digits that read back as the double that `text` reads as.
+/// The shortest digits that read back as the double that `text` reads as; of several, the nearest; of two
+/// equally near, the even one, as Python has it.
 fn shortest(text: &[u8]) -> Decimal {
+    let double = read(text);
     let mut digits = Small::default();
-    write!(digits, "{:e}", read(text)).expect("a double has at most 17 digits and an exponent of 3");
-    Decimal::of(digits.as_bytes()).expect("a double has at most 17 digits")
+    write!(digits, "{double:e}").expect("it always takes what fits");
+    let shortest = Decimal::of(digits.as_bytes()).expect("a double has at most 17 digits");
+    // That gives the right number of digits, but of two equally near the upper one. Rounding to as many
+    // digits decides for the even one; next to a power of two it may read back as another double, though.
+    let mut even = Small::default();
+    write!(even, "{double:.*e}", shortest.len.saturating_sub(1)).expect("it always takes what fits");
+    let reads_back = read(even.as_bytes()).to_bits() == double.to_bits();
+    Decimal::of(even.as_bytes()).filter(|_| reads_back).unwrap_or(shortest)
 }
 
 #[cfg(test)]
@@ -255,7 +260,7 @@ mod tests {
     fn canonical(text: &str) -> String {
         let scanned = scan(text.as_bytes(), 0).unwrap();
         assert_eq!(scanned.end, text.len(), "{text}");
-        let mut out = Vec::new();
+        let mut out = alloc::vec::Vec::new();
         if scanned.double {
             write_double(text, &mut out);
         } else {
@@ -312,6 +317,12 @@ mod tests {
             ("1.25e-100", "1.25e-100"),
             ("100e-2", "1.0"),
             ("0.1000000000000000055511151231257827", "0.1"),
+            // Equally near to two decimals of the shortest length: the even one.
+            ("782805162287787.25", "782805162287787.2"),
+            ("782805162287787.75", "782805162287787.8"),
+            ("2.98023223876953125e-08", "2.9802322387695312e-08"),
+            ("5.9604644775390625e-07", "5.960464477539062e-07"),
+            ("-1219885214120691.25", "-1219885214120691.2"),
             ("5.6843418860808015e-14", "5.684341886080802e-14"),
         ] {
             assert_eq!(canonical(text), expected, "{text}");
@@ -344,7 +355,7 @@ mod tests {
         }
         let long = format!("{}.5", "9".repeat(309));
         assert_eq!(scan(long.as_bytes(), 0), Err(Fault { at: 0, why: Why::TooLarge }));
-        assert!(scan(long[1..].as_bytes(), 0).is_ok());
+        assert!(scan(&long.as_bytes()[1..], 0).is_ok());
     }
 
     /// Decimals as people and programs write them, with the edges of every rule more often than by chance.

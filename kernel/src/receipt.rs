@@ -4,7 +4,7 @@
 use crate::canonical::quote;
 use crate::ident::{AgentId, ClaimId, Digest, HandoffId, Mac};
 use crate::json::Value;
-use crate::seal::{Key, VerifyError, which_fits};
+use crate::seal::{Key, VerifyError};
 use alloc::format;
 use alloc::string::String;
 
@@ -68,7 +68,7 @@ impl Receipt<'_> {
                 quote(reason, &mut out);
             }
             Act::Complete { result: Some(digest) } => {
-                out.push_str(&format!(",\"result_digest\":\"{digest}\""))
+                out.push_str(&format!(",\"result_digest\":\"{digest}\""));
             }
             Act::Accept | Act::Complete { result: None } => {}
         }
@@ -87,7 +87,8 @@ impl Receipt<'_> {
     /// # Errors
     /// When none of these keys made it over this receipt.
     pub fn verify(&self, mac: &Mac, keys: &[Key]) -> Result<usize, VerifyError> {
-        which_fits(keys, self.canonical().as_bytes(), mac)
+        let signed = self.canonical();
+        keys.iter().position(|key| key.matches(signed.as_bytes(), mac)).ok_or(VerifyError::NoKey)
     }
 }
 

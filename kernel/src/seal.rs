@@ -1,10 +1,9 @@
 //! Seals: an artifact's HMAC, made and checked. What the hub never does: it holds no key.
 
-use crate::canonical;
+use crate::canonical::{self, Sink};
 use crate::ident::Mac;
 use crate::json::Document;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -105,14 +104,14 @@ impl core::error::Error for VerifyError {}
 /// The HMAC of a document: over its canonical form without its top-level `hmac`.
 #[must_use]
 pub fn sign(key: &Key, document: &Document<'_>) -> Mac {
-    key.mac(&canonical::with_hmac(document, None))
+    Mac(feed(key, document).finalize().into_bytes().into())
 }
 
 /// The document in canonical form, signed: its `hmac` is set, instead of any that it had.
 #[must_use]
 pub fn seal(key: &Key, document: &Document<'_>) -> String {
     let mac = sign(key, document).to_base64();
-    canonical::ascii(canonical::with_hmac(document, Some(&mac)))
+    canonical::with_hmac(document, Some(&mac))
 }
 
 /// Checks a document's `hmac` with each of these keys in turn; several are valid while keys are rotated.
@@ -127,13 +126,46 @@ pub fn verify(document: &Document<'_>, keys: &[Key]) -> Result<usize, VerifyErro
         return Err(VerifyError::Unsigned);
     }
     let mac = Mac::from_base64(&text).ok_or(VerifyError::NotBase64)?;
-    let signed: Vec<u8> = canonical::with_hmac(document, None);
-    which_fits(keys, &signed, &mac)
+    // Mostly the first one fits, so that it does not pay to keep the canonical form for the others.
+    let fits = |key| feed(key, document).verify((&mac.0).into()).is_ok();
+    keys.iter().position(fits).ok_or(VerifyError::NoKey)
 }
 
-/// The first of these keys that `mac` was made with, over these bytes.
-pub(crate) fn which_fits(keys: &[Key], bytes: &[u8], mac: &Mac) -> Result<usize, VerifyError> {
-    keys.iter().position(|key| key.matches(bytes, mac)).ok_or(VerifyError::NoKey)
+/// The HMAC of what is signed, the canonical bytes going into it as they come: they are never all in memory.
+fn feed(key: &Key, document: &Document<'_>) -> Hmac<Sha256> {
+    let mut feed = Feed { hmac: key.0.clone(), waiting: [0; _], len: 0 };
+    canonical::write_with_hmac(document, None, &mut feed);
+    feed.flush();
+    feed.hmac
+}
+
+/// An HMAC that is fed small pieces: they wait until they fill many blocks of SHA-256 exactly.
+struct Feed {
+    hmac: Hmac<Sha256>,
+    waiting: [u8; 4096],
+    len: usize,
+}
+
+impl Feed {
+    fn flush(&mut self) {
+        self.hmac.update(&self.waiting[..self.len]);
+        self.len = 0;
+    }
+}
+
+impl Sink for Feed {
+    #[inline]
+    fn put(&mut self, mut bytes: &[u8]) {
+        while bytes.len() > self.waiting.len() - self.len {
+            let (now, later) = bytes.split_at(self.waiting.len() - self.len);
+            self.waiting[self.len..].copy_from_slice(now);
+            self.len = self.waiting.len();
+            self.flush();
+            bytes = later;
+        }
+        self.waiting[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
 }
 
 #[cfg(test)]
@@ -207,7 +239,7 @@ mod tests {
         let mac = sign(&keys[0], &Document::parse(b"{}").unwrap()).to_base64();
         let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let spelled = |c: char| format!("{{\"hmac\":\"{}{c}=\"}}", &mac[..42]);
-        let accepted: Vec<char> =
+        let accepted: alloc::vec::Vec<char> =
             alphabet.chars().filter(|c| verified(&spelled(*c), &keys) == Ok(0)).collect();
         assert_eq!(accepted, [char::from(mac.as_bytes()[42])]);
     }

@@ -19,6 +19,7 @@ impl Story {
         self.0.observe(&Seen::Committed { command, next, event: &event(next) })
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
     fn answer(&mut self, command: &Command<Small>, verdict: Told, now: u64) -> Result<(), Broken> {
         self.0.observe(&Seen::Answered { handoff: &0, command, verdict: &verdict, now: Time(now) })
     }

@@ -33,7 +33,7 @@ fn walks_go_somewhere() {
         total.changes += been.changes;
         total.ended += been.ended;
     }
-    assert!(total.changes > 8_000 && total.ended > 3_000, "{total:?}");
+    assert!(total.changes > 5_000 && total.ended > 1_700, "{total:?}");
 }
 
 #[test]

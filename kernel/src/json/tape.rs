@@ -36,7 +36,7 @@ pub(crate) struct Tape {
 impl Tape {
     /// Room for the values of this many bytes of JSON, as they mostly are.
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { nodes: Vec::with_capacity(bytes / 16 + 1), keys: Vec::new() }
+        Self { nodes: Vec::with_capacity(bytes / 64 + 8), keys: Vec::new() }
     }
 
     pub(crate) fn text<'a>(&self, source: &'a str, node: &Node) -> &'a str {
@@ -71,16 +71,22 @@ impl Tape {
             at = self.nodes[at + 1].next as usize;
         }
         if !sorted {
-            order.sort_unstable_by(|a, b| self.compare(source, *a, *b).then(a.key.cmp(&b.key)));
-            let twice = order.windows(2).filter(|pair| self.compare(source, pair[0], pair[1]).is_eq());
-            if let Some(first) = twice.map(|pair| pair[1].key).min() {
-                return Err(first);
+            order.sort_unstable_by_key(|entry| (entry.prefix, entry.key));
+            // Only where prefixes are the same does more of the text matter.
+            if order.windows(2).any(|pair| pair[0].prefix == pair[1].prefix) {
+                self.sort_ties(source, order)?;
             }
         }
         let node = &mut self.nodes[object];
         (node.start, node.end) = (narrow(self.keys.len()), narrow(order.len()));
         self.keys.extend(order.iter().map(|entry| entry.key));
         Ok(())
+    }
+
+    fn sort_ties(&self, source: &str, order: &mut [Entry]) -> Result<(), u32> {
+        order.sort_unstable_by(|a, b| self.compare(source, *a, *b).then(a.key.cmp(&b.key)));
+        let twice = order.windows(2).filter(|pair| self.compare(source, pair[0], pair[1]).is_eq());
+        twice.map(|pair| pair[1].key).min().map_or(Ok(()), Err)
     }
 
     /// By what two keys say: by code point, which is the order of their UTF-8, too.

@@ -179,7 +179,9 @@ fn outcome<L: Law>(law: &L, case: &Case) -> String {
         Ok(Transition::To { next, answer, .. }) => {
             let to = match &next.state {
                 State::Rejected(rejection) => format!("→ rejected({})", rejection.name()),
-                _ => format!("→ {}", next.status().name()),
+                State::Pending | State::Claimed(_) | State::Completed { .. } => {
+                    format!("→ {}", next.status().name())
+                }
             };
             match answer {
                 Ok(_) => to,
