@@ -9,7 +9,14 @@
 //! feature `server` puts hyper and tokio around them.
 
 pub mod ambient;
+#[cfg(feature = "server")]
+pub mod cli;
 pub mod clock;
+#[cfg(feature = "server")]
+pub mod demo;
 pub mod relay;
 pub mod request;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
+pub mod tokens;

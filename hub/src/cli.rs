@@ -1,0 +1,209 @@
+//! The command line: what its commands do. Standard output carries what was asked for and nothing else; whatever a
+//! person should know besides goes to standard error. Exit codes: 0 as asked, 1 failed, 2 not understood.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use handoff_kernel::ident::AgentId;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::ambient::SystemClock;
+use crate::clock::Clock;
+use crate::demo;
+use crate::relay::Config;
+use crate::server::{Server, say, token_command};
+use crate::tokens::{Scope, Token, TokenFile};
+
+/// How to run the hub.
+#[derive(Debug, Args)]
+pub struct ServeOptions {
+    /// The directory that holds the handoffs; made if it is missing
+    #[arg(long, value_name = "DIR", default_value = "./handoff-data")]
+    data: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
+    listen: SocketAddr,
+}
+
+/// What can be done about tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token for an agent and print it, this once
+    Add {
+        /// The agent: 1 to 63 characters of a-z 0-9 _ -, the first a letter or digit
+        name: AgentId,
+        /// The hub's data directory
+        #[arg(long, value_name = "DIR", default_value = "./handoff-data")]
+        data: PathBuf,
+        /// What it is good for: send, receive, observe; send and receive unless said otherwise
+        #[arg(long, value_name = "SCOPE", value_delimiter = ',', default_values = ["send", "receive"])]
+        scope: Vec<Scope>,
+    },
+    /// List the live tokens, without their secrets
+    List {
+        /// The hub's data directory
+        #[arg(long, value_name = "DIR", default_value = "./handoff-data")]
+        data: PathBuf,
+    },
+    /// Revoke one token by its id, or all of an agent by its name
+    Revoke {
+        /// The id of a token, or the name of an agent
+        #[arg(value_name = "ID|NAME")]
+        name: String,
+        /// The hub's data directory
+        #[arg(long, value_name = "DIR", default_value = "./handoff-data")]
+        data: PathBuf,
+    },
+}
+
+/// How to play the demo.
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// End with the play, and exit 0 only if every step went as told
+    #[arg(long)]
+    once: bool,
+}
+
+/// `serve`: until a signal says stop.
+#[must_use]
+pub fn serve(options: &ServeOptions) -> ExitCode {
+    let config = Config::on(options.data.clone());
+    ended(in_runtime(run(&config, options.listen, SystemClock::start(), |server| server)))
+}
+
+/// `serve` with what tests may bend.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn serve_for_tests(
+    options: &ServeOptions,
+    clock: Option<crate::clock::TestClock>,
+    janitor: bool,
+) -> ExitCode {
+    let config = Config { janitor, ..Config::on(options.data.clone()) };
+    ended(match clock {
+        None => in_runtime(run(&config, options.listen, SystemClock::start(), |server| server)),
+        Some(clock) => {
+            let told = clock.clone();
+            in_runtime(run(&config, options.listen, clock, |server| server.on_test_clock(told)))
+        }
+    })
+}
+
+/// `token add | list | revoke`.
+#[must_use]
+pub fn token(command: TokenCommand) -> ExitCode {
+    let done = match command {
+        TokenCommand::Add { name, data, scope } => {
+            let scopes: BTreeSet<Scope> = scope.into_iter().collect();
+            let added = TokenFile::in_directory(data).add(name, scopes, SystemClock::start().wall());
+            added.map(|secret| format!("{}\n", secret.reveal()))
+        }
+        TokenCommand::List { data } => TokenFile::in_directory(data).list().map(|tokens| table(&tokens)),
+        TokenCommand::Revoke { name, data } => {
+            let gone = TokenFile::in_directory(data).revoke(&name);
+            gone.map(|tokens| tokens.iter().map(|t| format!("revoked {} of {}\n", t.id, t.agent)).collect())
+        }
+    };
+    ended(done.map_err(|error| error.to_string()).and_then(|text| print(&text)))
+}
+
+/// `demo`.
+#[must_use]
+pub fn demo(options: &DemoOptions) -> ExitCode {
+    ended(in_runtime(async {
+        let stop = stop_signals().map_err(|error| format!("Signals cannot be heard: {error}."))?;
+        demo::play(options.once, stop).await.map_err(|error| error.to_string())
+    }))
+}
+
+/// One line a token; what a program reads is `tokens.json`.
+fn table(tokens: &[Token]) -> String {
+    let line = |token: &Token| {
+        let scopes: Vec<_> = token.scopes.iter().map(|scope| scope.name()).collect();
+        format!("{}  {}  {:<20}  {}\n", token.id, token.created_at, scopes.join(","), token.agent)
+    };
+    tokens.iter().map(line).collect()
+}
+
+/// Runs a hub until it is told to stop.
+async fn run<C: Clock + Send + 'static>(
+    config: &Config,
+    listen: SocketAddr,
+    clock: C,
+    prepare: impl FnOnce(Server) -> Server,
+) -> Result<(), String> {
+    // Before anybody can know that it is there, and so ask it to stop.
+    let stop = stop_signals().map_err(|error| format!("Signals cannot be heard: {error}."))?;
+    let server = prepare(Server::start(config, listen, clock).await.map_err(|error| error.to_string())?);
+    if server.knows_nobody() {
+        let program = std::env::args().next().unwrap_or_else(|| "handoff-hub".to_owned());
+        let command = token_command(&program, "NAME", &config.data);
+        say(&format!(
+            "No agent has a token yet, so nobody can hand anything over. Add one for each:\n  {command}"
+        ));
+    }
+    if !server.address().ip().is_loopback() {
+        say(
+            "This hub can be reached from other machines, and has no TLS yet: put a proxy that has in front of it.",
+        );
+    }
+    print(&format!("listening on http://{}\n", server.address()))?;
+    server.run(stop).await.map_err(|failed| failed.to_string())
+}
+
+/// Ends at the first SIGINT or SIGTERM.
+fn stop_signals() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn in_runtime<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = Runtime::new().map_err(|error| format!("The runtime cannot start: {error}."))?;
+    runtime.block_on(work)
+}
+
+/// To standard output, at once.
+fn print(text: &str) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| format!("Standard output cannot be written: {error}."))
+}
+
+fn ended(result: Result<(), impl Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_tokens_says_whose_and_what_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_directory(dir.path().to_owned());
+        let alice = AgentId::parse("alice").unwrap();
+        let secret =
+            file.add(alice, BTreeSet::from([Scope::Receive]), handoff_kernel::time::Time(0)).unwrap();
+        let shown = table(&file.list().unwrap());
+        assert!(shown.contains("1970-01-01T00:00:00Z  receive") && shown.ends_with("  alice\n"), "{shown}");
+        assert!(!shown.contains(secret.reveal()));
+    }
+}

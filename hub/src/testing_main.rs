@@ -1,0 +1,48 @@
+//! The hub with a clock that tests set: `serve --test-clock MILLIS`, then `PUT /testing/clock {"now": MILLIS}`.
+//! Everything else is as it ships; this binary does not.
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use handoff_hub::cli::{self, ServeOptions, TokenCommand};
+use handoff_hub::clock::TestClock;
+use handoff_kernel::time::Time;
+
+/// The hub, for tests
+#[derive(Debug, Parser)]
+#[command(name = "handoff-hub-testing", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the hub, if need be on a clock of the test's own
+    Serve(TestingOptions),
+    /// Add, list and revoke tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Args)]
+struct TestingOptions {
+    #[command(flatten)]
+    serve: ServeOptions,
+    /// A clock that stands at this many milliseconds since 1970, until PUT /testing/clock sets it
+    #[arg(long, value_name = "MILLIS")]
+    test_clock: Option<u64>,
+    /// Sweep nothing: every answer is the same, and files stay where they are until somebody asks
+    #[arg(long)]
+    no_janitor: bool,
+}
+
+fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Serve(options) => {
+            let clock = options.test_clock.map(|now| TestClock::at(Time(now)));
+            cli::serve_for_tests(&options.serve, clock, !options.no_janitor)
+        }
+        Command::Token(command) => cli::token(command),
+    }
+}
