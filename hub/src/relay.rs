@@ -369,11 +369,8 @@ impl<C: Clock> Relay<C> {
                     let timed_out =
                         done.verdict == Err(NotDone::Refused(Refusal::Expired)) && done.status.is_none();
                     let answer = self.finish(ticket, done);
-                    if timed_out {
-                        self.held.extend(answer)
-                    } else {
-                        self.ready.extend(answer)
-                    }
+                    let answers = if timed_out { &mut self.held } else { &mut self.ready };
+                    answers.extend(answer);
                     return;
                 }
             };

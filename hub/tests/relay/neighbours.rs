@@ -153,7 +153,7 @@ fn a_file_moved_along_no_arrow_is_put_back() {
     for wrong in ["handoff/h.json", "archive/h.json", "claimed/h.json"] {
         world.rename(&home, wrong);
         world.turn();
-        assert_eq!(world.files(), [home.clone()], "{wrong}");
+        assert_eq!(world.files(), std::slice::from_ref(&home), "{wrong}");
         assert_eq!(world.accept("h", claim("c2")), refused(Refusal::AlreadyClaimed));
     }
     assert!(matches!(world.complete("h", claim("c"), "1"), Ok(Answer::Completed { .. })));
