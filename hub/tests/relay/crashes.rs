@@ -9,7 +9,7 @@ use handoff_kernel::ident::Wire;
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::time::Millis;
 
-use crate::world::{BEGIN, World, artifact, claim};
+use crate::world::{BEGIN, World, artifact, claim, in_memory};
 
 const MINUTE: Millis = Millis(60_000);
 
@@ -30,7 +30,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// A hub opened on a copy of the directories as they were, with the journal as it became.
 fn reopened(directories: &Path, journal: &Path) -> (World, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = in_memory();
     copy(directories, dir.path());
     std::fs::copy(journal.join("journal"), dir.path().join("journal")).unwrap();
     let clock = TestClock::at(BEGIN.plus(Millis(50)));
@@ -72,7 +72,7 @@ fn forget_attempts(records: &mut [Option<Record<Wire>>]) {
 #[test]
 fn the_journal_redoes_everything_since_any_earlier_image_of_the_directories() {
     let mut world = World::new();
-    let images = tempfile::tempdir().unwrap();
+    let images = in_memory();
     let image = |n: usize| images.path().join(n.to_string());
     copy(&world.data(), &image(0));
     for (n, step) in steps().into_iter().enumerate() {
@@ -145,7 +145,7 @@ fn a_torn_last_frame_is_as_if_it_had_never_been() {
     let mut world = World::new();
     world.start(&artifact("one", MINUTE, None)).unwrap();
     let before = std::fs::read(world.data().join("journal")).unwrap();
-    let images = tempfile::tempdir().unwrap();
+    let images = in_memory();
     copy(&world.data(), images.path());
     world.start(&artifact("two", MINUTE, None)).unwrap();
     let after = std::fs::read(world.data().join("journal")).unwrap();

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and says what it found"
 )]
 
+mod any_life;
 mod crashes;
 mod life;
 mod neighbours;

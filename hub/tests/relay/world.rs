@@ -27,6 +27,12 @@ pub(crate) struct World {
 
 pub(crate) type Verdict = Result<Answer<Wire>, NotDone>;
 
+/// In memory where there is such a place: opening a store flushes the whole file system that it is on, and other
+/// people's builds with it. What a power cut leaves of a disk is not what these tests are about.
+pub(crate) fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 pub(crate) fn agent(name: &str) -> AgentId {
     AgentId::parse(name).unwrap()
 }
@@ -64,7 +70,7 @@ impl World {
     }
 
     fn with(change: impl FnOnce(Config) -> Config) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = in_memory();
         let clock = TestClock::at(BEGIN);
         let config = change(Config::on(dir.path().join("data")));
         let relay = Relay::open(&config, clock.clone()).unwrap();
@@ -73,14 +79,20 @@ impl World {
 
     /// A relay that the test has opened itself, elsewhere.
     pub(crate) fn around(relay: Relay<TestClock>) -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), clock: TestClock::at(BEGIN), relay, tickets: 0 }
+        Self { dir: in_memory(), clock: TestClock::at(BEGIN), relay, tickets: 0 }
     }
 
     /// The relay is gone without a word, and another one opens what it left.
     pub(crate) fn crash(self) -> Self {
+        self.crash_as_it_was(true)
+    }
+
+    /// The same, with the janitor as it was.
+    pub(crate) fn crash_as_it_was(self, janitor: bool) -> Self {
         let Self { dir, clock, relay, tickets } = self;
         drop(relay);
-        let relay = Relay::open(&Config::on(dir.path().join("data")), clock.clone()).unwrap();
+        let config = Config { janitor, ..Config::on(dir.path().join("data")) };
+        let relay = Relay::open(&config, clock.clone()).unwrap();
         Self { dir, clock, relay, tickets }
     }
 
