@@ -1,4 +1,4 @@
-//! What an artifact costs: parsing, canonicalising, signing, verifying, beside the bare HMAC-SHA256 of as many
+//! What a decision costs, and what an artifact costs: parsing, canonicalising, signing, verifying, beside the bare HMAC-SHA256 of as many
 //! bytes, which no implementation can do without.
 //!
 //! Two shapes. *prose*: long strings, in which every 16th word has a letter that is not ASCII (2 bytes here,
@@ -9,8 +9,14 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use handoff_kernel::artifact::Artifact;
 use handoff_kernel::canonical;
+use handoff_kernel::command::Command;
+use handoff_kernel::ident::{ClaimId, Wire};
 use handoff_kernel::json::Document;
+use handoff_kernel::law::Protocol;
+use handoff_kernel::record::Record;
 use handoff_kernel::seal::{self, Key};
+use handoff_kernel::step::{Transition, step};
+use handoff_kernel::time::Time;
 use std::fmt::Write as _;
 use std::hint::black_box;
 
@@ -141,5 +147,43 @@ fn artifacts(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, artifacts);
+/// The three steps of a life, and the refusal that a loser gets, over the names of the wire.
+fn steps(c: &mut Criterion) {
+    let text = artifact(&Key::new(b"a key of the bench, for nobody").unwrap(), 1024, prose);
+    let start = Artifact::parse(text.as_bytes()).unwrap().header().start();
+    let now = Time(1_776_765_600_000);
+    let begin: Command<Wire> = Command::Start { sender: start.author, artifact: start.clone() };
+    let claim = |name| Some(ClaimId::parse(name).unwrap());
+    let accept =
+        |name| Command::Accept { by: start.target, claim_id: claim(name), attempt: 1, receipt: None };
+    let complete = Command::Complete {
+        by: start.target,
+        claim_id: claim("winner"),
+        result: Some("{\"ok\":true}".into()),
+        receipt: None,
+    };
+    let after = |record: Option<&Record<Wire>>, command: &Command<Wire>| match step(
+        &Protocol, record, command, now,
+    ) {
+        Ok(Transition::To { next, .. }) => next,
+        Ok(Transition::Same(_)) | Err(_) => unreachable!("each of these changes the record"),
+    };
+    let pending = after(None, &begin);
+    let claimed = after(Some(&pending), &accept("winner"));
+    let mut group = c.benchmark_group("step");
+    let cases = [
+        ("start", None, begin),
+        ("accept", Some(pending), accept("winner")),
+        ("accept-too-late", Some(claimed.clone()), accept("loser")),
+        ("complete", Some(claimed), complete),
+    ];
+    for (name, record, command) in cases {
+        group.bench_function(name, |b| {
+            b.iter(|| step(&Protocol, black_box(record.as_ref()), black_box(&command), now));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, artifacts, steps);
 criterion_main!(benches);

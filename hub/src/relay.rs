@@ -32,6 +32,12 @@ const NEIGHBOUR_REASON: &str = "\"rejected by a same-host agent\"";
 /// How long the janitor pauses after the store could not do what it asked.
 const RETRY_AFTER: Millis = Millis(1000);
 
+/// How often the directories are listed for what same-host agents did, when there is a lot to list.
+const LOOK_EVERY: Millis = Millis(500);
+
+/// So few live handoffs are listed at every tick.
+const FEW: usize = 64;
+
 /// How a relay is set up.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -93,6 +99,8 @@ pub struct Relay<C: Clock> {
     held: Vec<(Ticket, Reply)>,
     waiting: BTreeMap<Ticket, Waiting>,
     ready: Vec<(Ticket, Reply)>,
+    /// In steady time: when the directories are listed next.
+    look_at: Millis,
     /// In steady time: when the janitor goes on after the store could not do what it asked.
     resume_at: Millis,
     health: Health,
@@ -117,6 +125,7 @@ impl<C: Clock> Relay<C> {
             held: Vec::new(),
             waiting: BTreeMap::new(),
             ready: Vec::new(),
+            look_at: Millis(0),
             resume_at: Millis(0),
             health: Health::Ready,
             notes: Vec::new(),
@@ -177,11 +186,14 @@ impl<C: Clock> Relay<C> {
     /// What time brings: deadlines that pass, waits that run out, files that same-host agents have moved.
     pub fn tick(&mut self) {
         let now = self.clock.now();
-        match self.store.notice(now) {
-            Ok(noticed) => noticed.into_iter().for_each(|noticed| self.take_note(noticed)),
-            Err(error) => self.notes.push(format!("The directories cannot be listed: {error}.")),
-        }
         let steady = self.clock.steady();
+        if self.store.live() < FEW || steady >= self.look_at {
+            self.look_at = Millis(steady.0.saturating_add(LOOK_EVERY.0));
+            match self.store.notice(now) {
+                Ok(noticed) => noticed.into_iter().for_each(|noticed| self.take_note(noticed)),
+                Err(error) => self.notes.push(format!("The directories cannot be listed: {error}.")),
+            }
+        }
         if self.janitor && steady >= self.resume_at {
             let due: Vec<_> = self.store.due(now).collect();
             for handoff in due {
@@ -369,11 +381,8 @@ impl<C: Clock> Relay<C> {
                     let timed_out =
                         done.verdict == Err(NotDone::Refused(Refusal::Expired)) && done.status.is_none();
                     let answer = self.finish(ticket, done);
-                    if timed_out {
-                        self.held.extend(answer)
-                    } else {
-                        self.ready.extend(answer)
-                    }
+                    let answers = if timed_out { &mut self.held } else { &mut self.ready };
+                    answers.extend(answer);
                     return;
                 }
             };

@@ -222,9 +222,13 @@ mod tests {
             };
             assert_eq!(quoted, format!("\"{expected}\""));
             // However it is spelled on the wire.
-            let escaped: String =
-                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04X}")).collect();
-            assert_eq!(canon(&format!("\"{escaped}\"")), quoted);
+            let lower: String =
+                c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let upper = lower.to_uppercase().replace('U', "u");
+            assert_eq!(
+                (canon(&format!("\"{lower}\"")), canon(&format!("\"{upper}\""))),
+                (quoted.clone(), quoted.clone())
+            );
             if c >= ' ' && c != '"' && c != '\\' {
                 assert_eq!(canon(&format!("\"{c}\"")), quoted);
             }

@@ -224,3 +224,21 @@ pub struct Event<N: Names> {
     /// Who did it; none when a deadline did.
     pub actor: Option<N::Agent>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_five_names_and_a_lapsed_claim_shares_one() {
+        let kinds = [
+            (EventKind::Started, "started"),
+            (EventKind::Claimed, "claimed"),
+            (EventKind::Completed, "completed"),
+            (EventKind::Rejected, "rejected"),
+            (EventKind::Expired, "expired"),
+            (EventKind::ClaimExpired, "expired"),
+        ];
+        assert!(kinds.iter().all(|(kind, name)| kind.name() == *name));
+    }
+}

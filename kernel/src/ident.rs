@@ -292,6 +292,13 @@ mod tests {
     }
 
     #[test]
+    fn names_are_read_by_parse_too() {
+        assert_eq!("bob".parse(), AgentId::parse("bob"));
+        assert_eq!("h.1".parse(), HandoffId::parse("h.1"));
+        assert_eq!("".parse::<ClaimId>(), Err(BadName { expected: "1 to 64 characters of A-Z a-z 0-9 _ -" }));
+    }
+
+    #[test]
     fn names_show_as_their_text() {
         let id = HandoffId::parse("x.1").unwrap();
         assert_eq!(alloc::format!("{id} {id:?} {id:>5}|"), "x.1 \"x.1\"   x.1|");

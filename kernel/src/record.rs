@@ -238,3 +238,39 @@ impl<N: Names> Record<N> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::small::{Small, record, records};
+
+    #[test]
+    fn what_can_time_out_is_the_pending_handoff_or_the_bounded_claim_and_nothing_else() {
+        for record in records(3).into_iter().flatten() {
+            let expected = match record.status() {
+                Status::Pending => Some(record.expires_at),
+                Status::Claimed => {
+                    record.claim_ttl.map(|ttl| Time(record.claim().unwrap().at.0.saturating_add(ttl.0)))
+                }
+                Status::Completed | Status::Rejected => None,
+            };
+            assert_eq!(record.deadline(), expected, "{record:?}");
+            assert_eq!(record.finished_at().is_some(), record.status().is_terminal(), "{record:?}");
+        }
+    }
+
+    #[test]
+    fn when_it_ended_is_what_its_end_says() {
+        let claim: Claim<Small> = Claim { id: None, at: Time(1), attempt: None, receipt: None };
+        let decline = Decline { at: Time(3), claim_id: None, reason: 0, receipt: None };
+        let ends = [
+            (Rejection::Expired { at: Time(2) }, 2),
+            (Rejection::Declined { claim: None, decline }, 3),
+            (Rejection::ClaimExpired { claim, at: Time(4) }, 4),
+        ];
+        for (rejection, at) in ends {
+            let ended = record(Time(0), None, State::Rejected(rejection));
+            assert_eq!(ended.finished_at(), Some(Time(at)));
+        }
+    }
+}

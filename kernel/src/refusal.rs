@@ -185,5 +185,9 @@ mod tests {
         assert!(Refusal::PLAIN.iter().all(|r| r.to_string().ends_with('.')));
         assert!(Refusal::Invalid(Field::Hmac).to_string().contains("`hmac`"));
         assert!(Field::ALL.is_sorted());
+        let mut fields = Field::ALL.map(Field::name);
+        fields.sort_unstable();
+        assert!(fields.windows(2).all(|pair| pair[0] != pair[1]));
+        assert_eq!(Field::ClaimTtlSeconds.to_string(), "claim_ttl_seconds");
     }
 }

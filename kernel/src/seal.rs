@@ -220,6 +220,19 @@ mod tests {
     }
 
     #[test]
+    fn an_hmac_that_is_fed_pieces_is_that_of_the_whole_however_long() {
+        for (length, times) in [(0, 1), (1, 5000), (7, 1500), (4060, 1), (4096, 3), (9000, 2), (50_000, 1)] {
+            for more in 0..40 {
+                let item = format!("\"{}\"", "x".repeat(length));
+                let items = alloc::vec![item; times].join(",");
+                let text = format!("{{\"a\":[{items}],\"b\":\"{}\"}}", "y".repeat(more));
+                let document = Document::parse(text.as_bytes()).unwrap();
+                assert_eq!(sign(&key(1), &document), key(1).mac(text.as_bytes()), "{length} {times} {more}");
+            }
+        }
+    }
+
+    #[test]
     fn a_missing_or_misspelled_signature_is_told_apart_from_a_wrong_one() {
         let keys = [key(1)];
         assert_eq!(verified("{}", &keys), Err(VerifyError::Unsigned));

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test crate uses its part of this")]
 
 pub(crate) mod ambient;
+pub(crate) mod artifacts;
 pub(crate) mod http;
 pub(crate) mod hub;
 

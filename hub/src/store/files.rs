@@ -4,9 +4,9 @@
 //! under `tmp/`.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use handoff_kernel::time::Time;
@@ -37,7 +37,11 @@ impl DataDir {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when another process holds the lock; otherwise what the system says.
     pub(super) fn open(path: &Path, inside: &[&str]) -> io::Result<Self> {
-        std::fs::create_dir_all(path)?;
+        if path.metadata().is_ok_and(|about| !about.is_dir()) {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file, not a directory"));
+        }
+        // What agents say to each other is theirs: whoever wants to share the directory says so by chmod.
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         for name in inside {
             std::fs::create_dir_all(path.join(name))?;
         }
@@ -81,7 +85,7 @@ impl DataDir {
         Ok(Some(Contents { bytes, modified: millis(about.mtime(), about.mtime_nsec()) }))
     }
 
-    /// Writes a file under `tmp/` that is not there yet, as of this time.
+    /// Writes a whole file that nobody else looks at yet, dated so.
     pub(super) fn write_new(&self, name: &str, bytes: &[u8], modified: Time) -> io::Result<()> {
         let file =
             OpenOptions::new().create(true).truncate(true).write(true).mode(0o640).open(self.path(name))?;

@@ -22,9 +22,19 @@ use core::fmt::Write;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use handoff_kernel::ident::{Digest, HandoffId, Mac};
+use handoff_kernel::artifact::Artifact;
+use handoff_kernel::command::Command;
+use handoff_kernel::ident::{Digest, HandoffId, Mac, Wire};
+use handoff_kernel::law::Protocol;
+use handoff_kernel::operation::{Next, Operation, Outcome};
+use handoff_kernel::seal::{self, Key};
+use handoff_kernel::time::Time;
 
-/// Calls into each part of the kernel that has code of others beneath it: formatting, SHA-256, base64.
+/// Signed by nobody: what is linked here is the parser, not a secret.
+const ARTIFACT: &[u8] = br#"{"protocol_version":1,"handoff_id":"h","from_agent":"bob","to_agent":"alice","reason":"r","initiated_at":"2026-04-21T10:00:00Z","expires_at":"2026-04-21T10:01:00Z","hmac":"x","n":[1.5e3,"\u00e9"]}"#;
+
+/// Calls into each part of the kernel, and so into all that has code of others beneath it: formatting, SHA-256,
+/// base64, HMAC.
 /// The program's exit status: 0 when every call came out as it should.
 #[unsafe(no_mangle)]
 pub extern "C" fn main() -> i32 {
@@ -32,7 +42,20 @@ pub extern "C" fn main() -> i32 {
     let mut shown = Count(0);
     let digest = write!(shown, "{}", Digest::of(b"abc")).is_ok() && shown.0 == 64;
     let mac = Mac::from_base64(&Mac([7; 32]).to_base64()) == Some(Mac([7; 32]));
-    i32::from(!(id && digest && mac))
+    i32::from(!(id && digest && mac && carried()))
+}
+
+/// An artifact is read, verified (in vain) and started.
+fn carried() -> bool {
+    let Ok(artifact) = Artifact::parse(ARTIFACT) else { return false };
+    let Ok(key) = Key::new(&[7; 24]) else { return false };
+    let verified = seal::verify(artifact.document(), &[key]);
+    let start = artifact.header().start();
+    let id = start.id;
+    let command: Command<Wire> = Command::Start { sender: start.author, artifact: start };
+    let operation = Operation::new(Protocol, id, command);
+    let next = operation.next(Outcome::Loaded(None), Time(1_776_765_600_000));
+    verified.is_err() && matches!(next, Next::Effect(_))
 }
 
 /// The toolchain's `alloc` was built to unwind and names this; nothing here ever does.

@@ -36,7 +36,6 @@ fn key(byte: u8) -> Key {
 /// # Panics
 /// When something does not.
 pub fn check_artifact_bytes(bytes: &[u8]) {
-    // The first byte also chooses a spelling, so that a fuzzer finds out about those.
     match Document::parse(bytes) {
         Ok(document) => check_document(&document, bytes),
         Err(malformed) => check_malformed(&malformed, bytes),
@@ -81,6 +80,7 @@ fn check_document(document: &Document<'_>, bytes: &[u8]) {
     assert_eq!(seal::verify(&signed, &[key(2)]), Err(VerifyError::NoKey));
     assert_eq!(canonical::unsigned(&signed), canonical::unsigned(document));
 
+    // The bytes themselves choose the spelling, so that a fuzzer finds all of them.
     let mut choices = Choices::new(bytes);
     let respelled = respell(signed.root(), &mut choices);
     let read = Document::parse(respelled.as_bytes()).expect("another spelling is well-formed");

@@ -1,0 +1,172 @@
+//! What is on the disk when the hub dies between two file operations: the journal brings the directories to where
+//! the answers said they were.
+
+use std::path::Path;
+
+use handoff_hub::clock::TestClock;
+use handoff_hub::relay::{Config, Relay};
+use handoff_kernel::ident::Wire;
+use handoff_kernel::record::{Record, Status};
+use handoff_kernel::time::Millis;
+
+use crate::world::{BEGIN, World, artifact, claim, in_memory};
+
+const MINUTE: Millis = Millis(60_000);
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+            let modified = entry.metadata().unwrap().modified().unwrap();
+            std::fs::File::options().write(true).open(&target).unwrap().set_modified(modified).unwrap();
+        }
+    }
+}
+
+/// A hub opened on a copy of the directories as they were, with the journal as it became.
+fn reopened(directories: &Path, journal: &Path) -> (World, tempfile::TempDir) {
+    let dir = in_memory();
+    copy(directories, dir.path());
+    std::fs::copy(journal.join("journal"), dir.path().join("journal")).unwrap();
+    let clock = TestClock::at(BEGIN.plus(Millis(50)));
+    let relay = Relay::open(&Config::on(dir.path().to_owned()), clock.clone()).unwrap();
+    (World::around(relay), dir)
+}
+
+/// Four handoffs, one for each way through, each transition a step.
+fn steps() -> Vec<fn(&mut World)> {
+    vec![
+        |w| assert!(w.start(&artifact("done", MINUTE, None)).is_ok()),
+        |w| assert!(w.start(&artifact("declined", MINUTE, None)).is_ok()),
+        |w| assert!(w.start(&artifact("expired", Millis(10), None)).is_ok()),
+        |w| assert!(w.start(&artifact("waits", MINUTE, None)).is_ok()),
+        |w| assert!(w.accept("done", claim("c")).is_ok()),
+        |w| assert!(w.reject("declined", None, "busy").is_ok()),
+        |w| {
+            w.clock.set(BEGIN.plus(Millis(11)));
+            w.turn();
+        },
+        |w| assert!(w.complete("done", claim("c"), "[1]").is_ok()),
+    ]
+}
+
+fn records(world: &mut World) -> Vec<Option<Record<Wire>>> {
+    ["done", "declined", "expired", "waits"].map(|name| world.get(name).ok()).to_vec()
+}
+
+/// A claim's nonce lives in memory only.
+fn forget_attempts(records: &mut [Option<Record<Wire>>]) {
+    use handoff_kernel::record::State;
+    for record in records.iter_mut().flatten() {
+        if let State::Claimed(claim) | State::Completed { claim, .. } = &mut record.state {
+            claim.attempt = None;
+        }
+    }
+}
+
+#[test]
+fn the_journal_redoes_everything_since_any_earlier_image_of_the_directories() {
+    let mut world = World::new();
+    let images = in_memory();
+    let image = |n: usize| images.path().join(n.to_string());
+    copy(&world.data(), &image(0));
+    for (n, step) in steps().into_iter().enumerate() {
+        step(&mut world);
+        copy(&world.data(), &image(n + 1));
+        let mut expected = records(&mut world);
+        forget_attempts(&mut expected);
+        for earlier in 0..=n + 1 {
+            let (mut again, dir) = reopened(&image(earlier), &world.data());
+            let mut found = records(&mut again);
+            forget_attempts(&mut found);
+            assert_eq!(found, expected, "step {n}, directories as after {earlier}");
+            // And once more from what that left: redo is safe to repeat.
+            drop(again);
+            let relay = Relay::open(&Config::on(dir.path().to_owned()), TestClock::at(BEGIN)).unwrap();
+            let mut twice = World::around(relay);
+            let mut found = records(&mut twice);
+            forget_attempts(&mut found);
+            assert_eq!(found, expected);
+        }
+    }
+    assert_eq!(world.status("done"), Some(Status::Completed));
+}
+
+#[test]
+fn a_name_that_became_durable_before_its_bytes_is_filled_from_the_journal() {
+    let mut world = World::new();
+    let bytes = artifact("h", MINUTE, None);
+    world.start(&bytes).unwrap();
+    let mut world = {
+        std::fs::write(world.data().join("handoff/h.json"), b"").unwrap();
+        world.crash()
+    };
+    assert_eq!(world.poll().unwrap().1.as_ref(), bytes);
+    world.accept("h", claim("c")).unwrap();
+    let file = format!("claimed/h~c~{}.json", BEGIN.0);
+    let whole = world.read(&file);
+    // Half the line was written.
+    std::fs::write(world.data().join(&file), &whole[..whole.len() - 20]).unwrap();
+    let world = world.crash();
+    assert_eq!(world.read(&file), whole);
+}
+
+#[test]
+fn without_its_line_a_claims_name_still_says_who_and_when() {
+    let mut world = World::new();
+    let bytes = artifact("h", MINUTE, None);
+    world.start(&bytes).unwrap();
+    world.accept("h", claim("c")).unwrap();
+    let (_, flushed) = world.relay.close();
+    flushed.unwrap();
+    let file = format!("claimed/h~c~{}.json", BEGIN.0);
+    let data = world.dir.path().join("data");
+    std::fs::write(data.join(&file), &bytes).unwrap();
+    let relay = Relay::open(&Config::on(data.clone()), world.clock.clone()).unwrap();
+    let mut world = World::around(relay);
+    let record = world.get("h").unwrap();
+    assert_eq!((record.claim().unwrap().id, record.claim().unwrap().at), (claim("c"), BEGIN));
+    assert!(std::fs::read_to_string(data.join(&file)).unwrap().contains(r#""event":"claimed""#));
+    world.complete("h", claim("c"), "1").unwrap();
+    let relay = {
+        drop(world.relay);
+        Relay::open(&Config::on(data), TestClock::at(BEGIN)).unwrap()
+    };
+    assert_eq!(World::around(relay).status("h"), Some(Status::Completed));
+}
+
+#[test]
+fn a_torn_last_frame_is_as_if_it_had_never_been() {
+    let mut world = World::new();
+    world.start(&artifact("one", MINUTE, None)).unwrap();
+    let before = std::fs::read(world.data().join("journal")).unwrap();
+    let images = in_memory();
+    copy(&world.data(), images.path());
+    world.start(&artifact("two", MINUTE, None)).unwrap();
+    let after = std::fs::read(world.data().join("journal")).unwrap();
+    for end in before.len()..after.len() {
+        std::fs::write(images.path().join("journal"), &after[..end]).unwrap();
+        let (mut again, _dir) = reopened(images.path(), images.path());
+        assert_eq!((again.status("one"), again.status("two")), (Some(Status::Pending), None), "cut at {end}");
+    }
+}
+
+#[test]
+fn a_directory_is_one_hubs_alone_and_a_newer_format_is_refused() {
+    let world = World::new();
+    let again = Relay::open(&Config::on(world.data()), world.clock.clone()).unwrap_err();
+    assert!(again.to_string().contains("in use by another hub"), "{again}");
+    let data = world.data();
+    drop(world.relay);
+    std::fs::write(data.join("FORMAT"), "2\n").unwrap();
+    let newer = Relay::open(&Config::on(data.clone()), world.clock.clone()).unwrap_err();
+    assert!(newer.to_string().contains("format \"2\""), "{newer}");
+    let file = data.join("FORMAT");
+    let not_a_directory = Relay::open(&Config::on(file), world.clock.clone()).unwrap_err();
+    assert!(not_a_directory.to_string().contains("cannot be used"), "{not_a_directory}");
+}
