@@ -24,13 +24,19 @@ use handoff_kernel::time::{Millis, Time};
 
 use crate::clock::{Clock, DecidingClock};
 use crate::request::{Asker, Health, Reply, Request, Shown, Story, Ticket};
-use crate::store::{Adoption, DirectoryStore, Loaded, Noticed, OpenError, StoreDown, Unreadable, Write};
+use crate::store::{
+    Adoption, Batch, DirectoryStore, Loaded, Noticed, OpenError, StoreDown, Unreadable, Write,
+};
 
 /// The reason on record when a same-host agent moved a file to `rejected/` itself.
 const NEIGHBOUR_REASON: &str = "\"rejected by a same-host agent\"";
 
 /// How long the janitor pauses after the store could not do what it asked.
 const RETRY_AFTER: Millis = Millis(1000);
+
+/// An operation that has been taken up so often is up against something that will not let it: a record changes three
+/// times in its life at the most.
+const MOST_TURNS: u32 = 16;
 
 /// How often the directories are listed for what same-host agents did, when there is a lot to list.
 const LOOK_EVERY: Millis = Millis(500);
@@ -72,6 +78,8 @@ struct Running {
     ticket: Option<Ticket>,
     operation: Operation<Wire, Protocol>,
     artifact: Option<Arc<[u8]>>,
+    /// How often it has been taken up.
+    turns: u32,
 }
 
 /// A poll that waits.
@@ -113,8 +121,8 @@ impl<C: Clock> Relay<C> {
     /// # Errors
     /// One sentence that says what to do.
     pub fn open(config: &Config, clock: C) -> Result<Self, OpenError> {
-        let (store, mark) = DirectoryStore::open(&config.data, clock.wall())?;
-        Ok(Self {
+        let (store, mark, moved) = DirectoryStore::open(&config.data, clock.wall())?;
+        let mut relay = Self {
             store,
             clock: DecidingClock::new(clock, mark),
             janitor: config.janitor,
@@ -129,7 +137,9 @@ impl<C: Clock> Relay<C> {
             resume_at: Millis(0),
             health: Health::Ready,
             notes: Vec::new(),
-        })
+        };
+        moved.into_iter().for_each(|noticed| relay.take_note(noticed));
+        Ok(relay)
     }
 
     /// Takes one request. Its reply comes out of [`Self::drain`] or [`Self::commit`], under the same ticket.
@@ -232,13 +242,19 @@ impl<C: Clock> Relay<C> {
                     artifact: running.artifact.as_deref(),
                 })
                 .collect();
-            let outcomes = self.store.commit(mark, &writes)?;
+            let Batch { outcomes, marked } = self.store.commit(mark, &writes)?;
             drop(writes);
-            committed.extend(held);
+            let full = || Reply::Unavailable("The store takes no more now; ask again.".into());
+            committed
+                .extend(held.into_iter().map(|(ticket, held)| (ticket, if marked { held } else { full() })));
             let mut failed = BTreeSet::new();
             for (running, outcome) in batch.into_iter().zip(outcomes) {
                 let now = self.clock.now();
-                let Running { ticket, operation, artifact } = running;
+                let Running { ticket, operation, artifact, turns } = running;
+                if ticket.is_none() && outcome == Outcome::Conflict {
+                    // What the hub asked for itself was about a state that is gone; what is there now will ask anew.
+                    continue;
+                }
                 let started = match (operation.effect(), &outcome) {
                     (Effect::Insert { record, .. }, Outcome::Written) => Some(record.target),
                     (Effect::Insert { .. } | Effect::Swap { .. } | Effect::Load, _) => None,
@@ -248,7 +264,7 @@ impl<C: Clock> Relay<C> {
                 }
                 match operation.next(outcome, now) {
                     Next::Done(done) => committed.extend(self.finish(ticket, done)),
-                    Next::Effect(operation) => self.run(Running { ticket, operation, artifact }),
+                    Next::Effect(operation) => self.run(Running { ticket, operation, artifact, turns }),
                 }
                 if let Some(target) = started {
                     self.wake(&target);
@@ -267,7 +283,7 @@ impl<C: Clock> Relay<C> {
                 }
             }
             if !failed.is_empty() {
-                self.resume_at = Millis(self.clock.steady().0.saturating_add(RETRY_AFTER.0));
+                self.pause();
             }
         }
         committed.append(&mut self.ready);
@@ -347,15 +363,28 @@ impl<C: Clock> Relay<C> {
         command: Command<Wire>,
         artifact: Option<Arc<[u8]>>,
     ) {
-        self.run(Running { ticket, operation: Operation::new(Protocol, handoff, command), artifact });
+        let operation = Operation::new(Protocol, handoff, command);
+        self.run(Running { ticket, operation, artifact, turns: 0 });
     }
 
     /// Runs an operation until it has something to write, or ends.
     fn run(&mut self, running: Running) {
-        let Running { ticket, mut operation, artifact } = running;
+        let Running { ticket, mut operation, artifact, turns } = running;
+        let turns = turns + 1;
         let handoff = *operation.handoff();
         if self.busy.contains(&handoff) {
-            self.deferred.push_back(Running { ticket, operation, artifact });
+            self.deferred.push_back(Running { ticket, operation, artifact, turns });
+            return;
+        }
+        if turns > MOST_TURNS {
+            self.notes.push(format!(
+                "{handoff} is held up: something else keeps changing its files, or stands in their way."
+            ));
+            let now = self.clock.now();
+            if let Next::Done(done) = operation.next(Outcome::Failed, now) {
+                let answer = self.finish(ticket, done);
+                self.ready.extend(answer);
+            }
             return;
         }
         while operation.effect() == Effect::Load {
@@ -364,7 +393,7 @@ impl<C: Clock> Relay<C> {
                 Ok(Loaded::Known(found)) => Outcome::Loaded(found),
                 // A same-host agent was first.
                 Ok(Loaded::Adopt(adoption)) if self.adopt(&handoff, adoption, now) => {
-                    self.deferred.push_back(Running { ticket, operation, artifact });
+                    self.deferred.push_back(Running { ticket, operation, artifact, turns });
                     return;
                 }
                 Ok(Loaded::Adopt(_)) => Outcome::Failed,
@@ -388,7 +417,7 @@ impl<C: Clock> Relay<C> {
             };
         }
         self.busy.insert(handoff);
-        self.batch.push(Running { ticket, operation, artifact });
+        self.batch.push(Running { ticket, operation, artifact, turns });
     }
 
     /// Carries out what a same-host agent's rename amounts to, before anything else on that handoff. False when
@@ -409,7 +438,7 @@ impl<C: Clock> Relay<C> {
         match operation.next(Outcome::Loaded(Some(stored)), now) {
             Next::Effect(operation) => {
                 self.busy.insert(*handoff);
-                self.batch.push(Running { ticket: None, operation, artifact: None });
+                self.batch.push(Running { ticket: None, operation, artifact: None, turns: 0 });
                 true
             }
             Next::Done(done) => {
@@ -427,42 +456,56 @@ impl<C: Clock> Relay<C> {
         }
     }
 
+    /// The janitor asks for nothing for a while: what it asked for last could not be done.
+    fn pause(&mut self) {
+        self.resume_at = Millis(self.clock.steady().0.saturating_add(RETRY_AFTER.0));
+    }
+
     /// The answer to whoever waits for it.
     fn finish(&mut self, ticket: Option<Ticket>, done: Done<Wire>) -> Option<(Ticket, Reply)> {
         if let Err(NotDone::Broken(rule)) = done.verdict {
             self.notes
                 .push(format!("A decision broke rule {rule}: {} The change was not made.", rule.statement()));
             self.health = Health::RuleBroken(rule);
+            self.pause();
         }
         ticket.map(|ticket| (ticket, Reply::Done(Box::new(done))))
     }
 
     fn poll(&mut self, ticket: Ticket, by: AgentId, wait: Millis) {
-        let (oldest, passed_over) = self.oldest(&by);
-        let reply = match oldest {
-            Ok(None) if wait > Millis(0) => {
-                let until = Millis(self.clock.steady().0.saturating_add(wait.0));
-                self.waiting.insert(ticket, Waiting { target: by, until });
-                return;
-            }
-            Ok(shown) => Reply::Polled(shown),
-            Err(unreadable) => unavailable(&unreadable),
-        };
+        let (shown, passed_over) = self.oldest(&by);
+        if shown.is_none() && wait > Millis(0) {
+            let until = Millis(self.clock.steady().0.saturating_add(wait.0));
+            self.waiting.insert(ticket, Waiting { target: by, until });
+            return;
+        }
+        let reply = Reply::Polled(shown);
         if passed_over { self.held.push((ticket, reply)) } else { self.ready.push((ticket, reply)) }
     }
 
     /// The earliest-arrived pending handoff of this target that is not overdue (rule S12); and whether an overdue
-    /// one was passed over.
-    fn oldest(&mut self, target: &AgentId) -> (Result<Option<Shown>, Unreadable>, bool) {
+    /// one was passed over. One whose file cannot be read, or is no longer what was started, holds up nobody else.
+    fn oldest(&mut self, target: &AgentId) -> (Option<Shown>, bool) {
         let now = self.clock.now();
-        let oldest = self.store.pending_for(target).find(|record| open_to_claims(record, now)).cloned();
-        let first = self.store.pending_for(target).next().map(|record| record.id);
-        let passed_over = first != oldest.as_ref().map(|record| record.id);
-        let shown = oldest.map(|record| {
-            let bytes = self.store.artifact(&record)?;
-            Ok(Shown { handoff: record.id, digest: record.digest, bytes })
-        });
-        (shown.transpose(), passed_over)
+        let (mut passed_over, mut unreadable) = (false, Vec::new());
+        let mut shown = None;
+        for record in self.store.pending_for(target) {
+            if !open_to_claims(record, now) {
+                passed_over = true;
+                continue;
+            }
+            match self.store.artifact(record) {
+                Ok(bytes) => {
+                    shown = Some(Shown { handoff: record.id, digest: record.digest, bytes });
+                    break;
+                }
+                Err(Unreadable(error)) => unreadable.push((record.id, error)),
+            }
+        }
+        for (handoff, error) in unreadable {
+            self.notes.push(format!("{handoff} is not shown, for its file cannot be delivered: {error}."));
+        }
+        (shown, passed_over)
     }
 
     /// Answers the polls that wait for this target, now that something is there.
@@ -472,14 +515,11 @@ impl<C: Clock> Relay<C> {
         if tickets.is_empty() {
             return;
         }
-        let reply = match self.oldest(target).0 {
-            Ok(None) => return,
-            Ok(shown) => Reply::Polled(shown),
-            Err(unreadable) => unavailable(&unreadable),
-        };
+        let (Some(shown), passed_over) = self.oldest(target) else { return };
         for ticket in tickets {
             self.waiting.remove(&ticket);
-            self.ready.push((ticket, reply.clone()));
+            let reply = Reply::Polled(Some(shown.clone()));
+            if passed_over { self.held.push((ticket, reply)) } else { self.ready.push((ticket, reply)) }
         }
     }
 
@@ -493,7 +533,12 @@ impl<C: Clock> Relay<C> {
         let now = self.clock.now();
         let found = match self.store.load(handoff, now)? {
             Loaded::Known(found) => found,
-            Loaded::Adopt(_) => self.store.adopting(handoff),
+            Loaded::Adopt(_) => {
+                // As it is on the books; what a same-host agent has done since is carried out right after.
+                let found = self.store.adopting(handoff);
+                self.begin(None, *handoff, Command::Sweep, None);
+                found
+            }
         };
         let record: Record<Wire> = match seen_by(found.as_ref().map(|stored| &stored.record), by) {
             Ok(record) => record.clone(),

@@ -13,6 +13,7 @@
 //! carries out, through the same operation machine, the command that such a rename amounts to. What cannot be
 //! understood goes to `quarantine/`, with its reason beside it; nothing is ever deleted.
 
+mod commit;
 mod files;
 mod index;
 mod journal;
@@ -26,14 +27,15 @@ use std::io;
 use std::sync::Arc;
 
 use handoff_kernel::ident::{AgentId, HandoffId, Wire};
-use handoff_kernel::operation::{Effect, Outcome, Stored, Version};
+use handoff_kernel::operation::{Stored, Version};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::time::Time;
 
 use crate::request::{Cursor, Filter, Page};
+pub use commit::{Batch, Write};
 use files::DataDir;
 use index::{Index, Live};
-use journal::{AppendError, Entry, Flushed, Frame, Journal};
+use journal::Journal;
 pub use neighbour::{Adoption, Noticed};
 pub use open::OpenError;
 use place::{Place, directory};
@@ -79,17 +81,6 @@ pub enum Loaded {
     Adopt(Adoption),
 }
 
-/// One write of a batch.
-#[derive(Debug)]
-pub struct Write<'a> {
-    /// Of which handoff; at most one a handoff in a batch.
-    pub handoff: HandoffId,
-    /// An insert or a swap.
-    pub effect: Effect<'a, Wire>,
-    /// The artifact, for an insert.
-    pub artifact: Option<&'a [u8]>,
-}
-
 /// The state, which is a set of directories.
 #[derive(Debug)]
 pub struct DirectoryStore {
@@ -97,22 +88,9 @@ pub struct DirectoryStore {
     journal: Journal,
     index: Index,
     watch: neighbour::Watch,
+    /// A failed flush is final.
+    down: Option<StoreDown>,
     notes: Vec<String>,
-}
-
-/// What one write does, worked out before anything is done.
-struct Plan {
-    entry: Entry,
-    next: Live,
-}
-
-/// What came of carrying out a plan.
-enum Applied {
-    Written,
-    /// A same-host agent was there first.
-    Lost,
-    /// The system would not do it, and nothing was changed.
-    Refused(io::Error),
 }
 
 impl DirectoryStore {
@@ -132,7 +110,7 @@ impl DirectoryStore {
             self.put_back(id).map_err(Unreadable)?;
         }
         let Some(live) = self.index.get(id) else { return Ok(Loaded::Known(None)) };
-        let stored = Stored { record: live.record.clone(), version: version(&live.record) };
+        let stored = Stored { record: live.record.clone(), version: version(live) };
         if stored.record.status().is_terminal() {
             // Only the living stay in memory.
             self.index.remove(id);
@@ -144,7 +122,7 @@ impl DirectoryStore {
     #[must_use]
     pub fn adopting(&self, id: &HandoffId) -> Option<Stored<Wire>> {
         let live = self.index.get(id)?;
-        Some(Stored { record: live.record.clone(), version: version(&live.record) })
+        Some(Stored { record: live.record.clone(), version: version(live) })
     }
 
     /// The artifact's bytes, verbatim.
@@ -162,6 +140,10 @@ impl DirectoryStore {
         let contents = read.ok_or_else(gone)?;
         let told = line::read(&contents.bytes, contents.modified)
             .map_err(|why| Unreadable(io::Error::new(io::ErrorKind::InvalidData, why)))?;
+        if told.record.digest != record.digest {
+            let why = "somebody has replaced the file by one with other bytes";
+            return Err(Unreadable(io::Error::new(io::ErrorKind::InvalidData, why)));
+        }
         Ok(contents.bytes[..told.artifact_bytes].into())
     }
 
@@ -186,79 +168,27 @@ impl DirectoryStore {
         std::mem::take(&mut self.notes)
     }
 
-    /// Makes a batch durable with one flush, then carries it out. The outcomes are in the order of the writes;
-    /// each `Written` is durable.
-    ///
-    /// # Errors
-    /// [`StoreDown`] is final.
-    pub fn commit(&mut self, mark: Time, writes: &[Write<'_>]) -> Result<Vec<Outcome<Wire>>, StoreDown> {
-        let mut frame = Frame { mark: mark.0, ..Frame::default() };
-        let mut plans = Vec::with_capacity(writes.len());
-        for write in writes {
-            let plan = self.plan(write);
-            if let Some(plan) = &plan {
-                frame.entries.push(plan.entry.clone());
-                frame.artifacts.extend_from_slice(write.artifact.unwrap_or_default());
-            }
-            plans.push(plan);
-        }
-        let flushed = match self.journal.append(&frame) {
-            Ok(flushed) => flushed,
-            Err(AppendError::Refused(error)) => {
-                self.notes.push(format!(
-                    "The journal took no more: {error}. Requests are answered 503 until it does."
-                ));
-                return Ok(writes.iter().map(|_| Outcome::Failed).collect());
-            }
-            Err(AppendError::Down(down)) => return Err(down),
-        };
-        let mut outcomes = Vec::with_capacity(writes.len());
-        let mut void = Vec::new();
-        let mut entry = flushed.first;
-        for (write, plan) in writes.iter().zip(plans) {
-            let Some(plan) = plan else {
-                outcomes.push(Outcome::Conflict);
-                continue;
-            };
-            match self.apply(&flushed, &plan.entry, write.artifact.unwrap_or_default())? {
-                Applied::Written => {
-                    self.enter(plan.next);
-                    outcomes.push(Outcome::Written);
-                }
-                Applied::Lost => {
-                    void.push(entry);
-                    self.look_again(&write.handoff, mark);
-                    outcomes.push(Outcome::Conflict);
-                }
-                Applied::Refused(error) => {
-                    void.push(entry);
-                    self.notes.push(format!("{} could not be written: {error}.", write.handoff));
-                    outcomes.push(Outcome::Failed);
-                }
-            }
-            entry += 1;
-        }
-        if !void.is_empty() {
-            // Before anybody is told, or a crash would redo what was denied.
-            match self.journal.append(&Frame { mark: mark.0, void, ..Frame::default() }) {
-                Ok(_) => {}
-                Err(AppendError::Refused(error)) => {
-                    return Err(StoreDown::new("a lost race cannot be noted in the journal", &error));
-                }
-                Err(AppendError::Down(down)) => return Err(down),
-            }
-        }
-        if self.journal.len() > CHECKPOINT_BYTES {
-            self.checkpoint(mark)?;
-        }
-        Ok(outcomes)
-    }
-
     /// Flushes the directories and cuts the journal.
     ///
     /// # Errors
-    /// [`StoreDown`] is final.
+    /// [`StoreDown`] is final: every later call returns it again, and nothing is flushed any more.
     pub fn checkpoint(&mut self, mark: Time) -> Result<(), StoreDown> {
+        self.unless_down(|store| store.flush_directories(mark))
+    }
+
+    fn unless_down<R>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<R, StoreDown>,
+    ) -> Result<R, StoreDown> {
+        if let Some(down) = &self.down {
+            return Err(down.clone());
+        }
+        let result = act(self);
+        self.down = result.as_ref().err().cloned();
+        result
+    }
+
+    fn flush_directories(&mut self, mark: Time) -> Result<(), StoreDown> {
         let down = |what| move |error: io::Error| StoreDown::new(what, &error);
         self.dir
             .replace("clock", format!("{}\n", mark.0).as_bytes())
@@ -286,7 +216,7 @@ impl DirectoryStore {
                 && filter.author.is_none_or(|author| record.author == author)
         };
         let mut records = if filter.status.is_terminal() {
-            self.list_terminal(filter.status, &wanted, limit + 1, after, now)?
+            self.list_terminal(filter.status, &wanted, limit.saturating_add(1), after, now)?
         } else {
             let mut found: Vec<_> = self
                 .index
@@ -330,91 +260,17 @@ impl DirectoryStore {
         }
         Ok(found)
     }
-
-    /// Works out what a write does; none when the record is no longer the one that was loaded.
-    fn plan(&self, write: &Write<'_>) -> Option<Plan> {
-        let id = &write.handoff;
-        match &write.effect {
-            Effect::Load => None,
-            Effect::Insert { record, .. } => {
-                let artifact_bytes = write.artifact.map_or(0, <[u8]>::len);
-                let entry =
-                    Entry::Start { id: id.to_string(), arrived: record.started_at.0, bytes: artifact_bytes };
-                let next = Live {
-                    record: (*record).clone(),
-                    place: Place::Pending,
-                    len: artifact_bytes as u64,
-                    artifact_bytes,
-                };
-                self.index.get(id).is_none().then_some(Plan { entry, next })
-            }
-            Effect::Swap { version: expected, next, .. } => {
-                let live = self.index.get(id).filter(|live| version(&live.record) == *expected)?;
-                let place = Place::of(next, live.place);
-                let line = line::write(next, live.artifact_bytes, live.len == live.artifact_bytes as u64);
-                let len = live.len + line.len() as u64;
-                let (from, to) = (live.place.file(id), place.file(id));
-                let entry = Entry::Move { id: id.to_string(), from, to, offset: live.len, line };
-                let next = Live { record: (*next).clone(), place, len, artifact_bytes: live.artifact_bytes };
-                Some(Plan { entry, next })
-            }
-        }
-    }
-
-    /// Carries out one entry of a flushed batch.
-    fn apply(&self, _: &Flushed, entry: &Entry, artifact: &[u8]) -> Result<Applied, StoreDown> {
-        let lost_or_refused = |error: io::Error| {
-            let lost = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists);
-            if lost { Applied::Lost } else { Applied::Refused(error) }
-        };
-        match entry {
-            Entry::Start { id, arrived, .. } => {
-                let (new, to) = (format!("tmp/{id}.json"), format!("handoff/{id}.json"));
-                if let Err(error) = self.dir.write_new(&new, artifact, Time(*arrived)) {
-                    return Ok(Applied::Refused(error));
-                }
-                match self.dir.rename(&new, &to) {
-                    Ok(()) => Ok(Applied::Written),
-                    Err(error) => {
-                        // Only ever a copy of what the journal has.
-                        let _ = self.dir.remove_temporary(&format!("{id}.json"));
-                        Ok(lost_or_refused(error))
-                    }
-                }
-            }
-            Entry::Move { from, to, offset, line, .. } => {
-                if from != to
-                    && let Err(error) = self.dir.rename(from, to)
-                {
-                    return Ok(lost_or_refused(error));
-                }
-                match self.dir.write_at(to, *offset, line.as_bytes()) {
-                    Ok(()) => Ok(Applied::Written),
-                    Err(error) => {
-                        Err(StoreDown::new("a line cannot be written to a file that was moved", &error))
-                    }
-                }
-            }
-        }
-    }
-
-    /// The state after a write: the living stay in memory.
-    fn enter(&mut self, next: Live) {
-        if next.record.status().is_terminal() {
-            self.index.remove(&next.record.id);
-        } else {
-            self.index.put(next);
-        }
-    }
 }
 
-/// A record changes only forward, so its status tells its versions apart.
-fn version(record: &Record<Wire>) -> Version {
-    Version(match record.status() {
+/// A record changes only forward, so its status tells its versions apart; and what a same-host agent has done since
+/// is a change that has been seen and not yet written.
+fn version(live: &Live) -> Version {
+    let status = match live.record.status() {
         Status::Pending => 0,
         Status::Claimed => 1,
         Status::Completed | Status::Rejected => 2,
-    })
+    };
+    Version(2 * status + u64::from(neighbour::adoption(live).is_some()))
 }
 
 /// A record's place in the order of a list.

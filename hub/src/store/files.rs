@@ -1,7 +1,7 @@
 //! All file access of this crate's store: a data directory and the few things that are done in it.
 //!
-//! Nothing here knows what a handoff is. No call replaces a file that is there, and none deletes one but those
-//! under `tmp/`.
+//! Nothing here knows what a handoff is. [`DataDir::rename`], by which handoffs move, never replaces a file; the two
+//! calls that do are for the hub's own small files. Nothing is deleted but what lies under `tmp/`.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -19,6 +19,9 @@ pub(super) struct DataDir {
     /// Held open for its lock and for flushing the file system it is on.
     lock: File,
 }
+
+/// No link is followed, and no pipe is waited for.
+const NO_SURPRISES: i32 = fs::OFlags::NOFOLLOW.union(fs::OFlags::NONBLOCK).bits().cast_signed();
 
 /// What a directory looked like: it changes when an entry does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,10 +70,15 @@ impl DataDir {
 
     /// A regular file's bytes, at most `limit + 1` of them; none when there is nothing of this name.
     pub(super) fn read(&self, name: &str, limit: u64) -> io::Result<Option<Contents>> {
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags((fs::OFlags::NOFOLLOW | fs::OFlags::NONBLOCK).bits().cast_signed())
-            .open(self.path(name));
+        let not_a_file = || io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file");
+        match self.path(name).symlink_metadata() {
+            // Before opening: a socket cannot be opened, and a link might lead anywhere.
+            Ok(about) if !about.is_file() => return Err(not_a_file()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let opened = OpenOptions::new().read(true).custom_flags(NO_SURPRISES).open(self.path(name));
         let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -78,7 +86,7 @@ impl DataDir {
         };
         let about = file.metadata()?;
         if !about.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file"));
+            return Err(not_a_file());
         }
         let mut bytes = Vec::with_capacity(usize::try_from(about.len().min(limit)).unwrap_or(0) + 1);
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -93,9 +101,27 @@ impl DataDir {
         set_modified(&file, modified)
     }
 
+    /// Opens a file that is there, to be written. What is written goes into this very file, wherever it is renamed
+    /// meanwhile.
+    pub(super) fn open_to_write(&self, name: &str) -> io::Result<File> {
+        OpenOptions::new().write(true).custom_flags(NO_SURPRISES).open(self.path(name))
+    }
+
     /// Writes these bytes at this offset of a file that is there. Writing them again changes nothing.
     pub(super) fn write_at(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        OpenOptions::new().write(true).open(self.path(name))?.write_all_at(bytes, offset)
+        self.open_to_write(name)?.write_all_at(bytes, offset)
+    }
+
+    /// Makes one file durable that somebody else wrote, and its name.
+    pub(super) fn sync_file(&self, name: &str) -> io::Result<()> {
+        File::open(self.path(name))?.sync_all()?;
+        let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
+        self.sync_directory(directory)
+    }
+
+    /// Makes the names in a directory durable.
+    pub(super) fn sync_directory(&self, name: &str) -> io::Result<()> {
+        File::open(self.path(name))?.sync_all()
     }
 
     /// Sets when a file was last written.

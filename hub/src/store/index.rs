@@ -17,6 +17,9 @@ pub(super) struct Live {
     pub(super) record: Record<Wire>,
     /// Where its file lies.
     pub(super) place: Place,
+    /// Where it lay when the hub last wrote it, if a same-host agent has moved it since: the move is the hub's to
+    /// make durable, with the transition that it amounts to.
+    pub(super) moved_from: Option<Place>,
     /// How long the file is.
     pub(super) len: u64,
     /// How much of it is the artifact.
@@ -75,6 +78,7 @@ impl Index {
     /// A file that was found elsewhere.
     pub(super) fn moved(&mut self, id: &HandoffId, place: Place) {
         if let Some(live) = self.live.get_mut(id) {
+            live.moved_from = live.moved_from.or(Some(live.place)).filter(|from| *from != place);
             live.place = place;
         }
     }

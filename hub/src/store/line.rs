@@ -28,15 +28,20 @@ struct Line {
     /// `declined`, `expired` or `claim_expired`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<Cause>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     reason: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
     started_at: String,
     artifact_bytes: usize,
     artifact_sha256: String,
+}
+
+/// What is there is there: a result of `null` is a result.
+fn there<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(value).map(Some)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,11 +5,11 @@
 //! amounts to is a command like any other: the relay carries it out through the operation machine, before anything
 //! else on that handoff. A file that was moved along no arrow of the protocol is put back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use handoff_kernel::command::Command;
-use handoff_kernel::ident::{AgentId, HandoffId, Wire};
+use handoff_kernel::ident::{AgentId, Digest, HandoffId, Wire};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::record::{Claim, State, Status};
 use handoff_kernel::refusal::Refusal;
@@ -21,6 +21,9 @@ use super::files::Stamp;
 use super::index::Live;
 use super::place::{Place, directory};
 use super::{DirectoryStore, FILE_LIMIT, line};
+
+/// The longest name, in bytes, that a file keeps in `quarantine/`: room is left for what is added to it.
+const LONGEST_NAME: usize = 230;
 
 /// What a same-host agent's rename amounts to, always by the target and anonymous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +53,8 @@ pub(super) struct Watch {
     stamps: Option<[Stamp; 2]>,
     /// Stamps are as coarse as the system's timer: one more look after every change, so that none is missed.
     again: bool,
+    /// Files that could not be read, and were told of once.
+    told: BTreeSet<String>,
 }
 
 /// What a file that is not where its record says amounts to; none when it is in its place.
@@ -101,14 +106,28 @@ impl DirectoryStore {
             }
         }
         for file in found.iter().filter(|file| !expected.contains_key(*file)) {
-            noticed.extend(self.found(file, now)?);
+            noticed.extend(self.found(file, now));
         }
         self.watch.stamps = Some(stamps);
         Ok(noticed)
     }
 
-    /// A file that the index does not expect.
-    pub(super) fn found(&mut self, file: &str, now: Time) -> io::Result<Option<Noticed>> {
+    /// A file that the index does not expect. One that cannot be read now is told of once, and looked at again
+    /// whenever its directory is listed; it holds up nobody else.
+    pub(super) fn found(&mut self, file: &str, now: Time) -> Option<Noticed> {
+        match self.make_out(file, now) {
+            Ok(noticed) => noticed,
+            Err(error) => {
+                if self.watch.told.insert(file.to_owned()) {
+                    self.notes
+                        .push(format!("{file} cannot be read or moved, and is left where it is: {error}."));
+                }
+                None
+            }
+        }
+    }
+
+    fn make_out(&mut self, file: &str, now: Time) -> io::Result<Option<Noticed>> {
         let (directory, name) = file.split_once('/').unwrap_or(("", file));
         if name.starts_with('.') || !name.ends_with(".json") {
             // Somebody's temporary file: it becomes a handoff by a rename, or never.
@@ -126,11 +145,15 @@ impl DirectoryStore {
             }
             return Ok(None);
         }
-        let over =
-            [Place::Completed, Place::Rejected].into_iter().find(|over| self.dir.exists(&over.file(&id)));
-        if let Some(over) = over {
-            self.quarantine(file, &format!("the handoff of this id is in {}", over.file(&id)), now)?;
-            return Ok(None);
+        for over in [Place::Completed, Place::Rejected].map(|over| over.file(&id)) {
+            if !self.dir.exists(&over) {
+                continue;
+            }
+            if self.tells_of(&over, &id, None) {
+                self.quarantine(file, &format!("the handoff of this id is in {over}"), now)?;
+                return Ok(None);
+            }
+            self.quarantine(&over, &format!("it is not the handoff {id}"), now)?;
         }
         if !self.take_in(&id, place, now)? {
             return Ok(None);
@@ -173,6 +196,10 @@ impl DirectoryStore {
                 return Ok(false);
             }
         };
+        if matches!(place, Place::Pending | Place::ClaimedByNeighbour) {
+            // Nothing that rests on a file that somebody dropped may be more durable than the file.
+            self.dir.sync_file(&file)?;
+        }
         let mut len = contents.bytes.len() as u64;
         if unwritten {
             // The name has said it all along; the line only repeats it for whoever reads the file.
@@ -180,7 +207,8 @@ impl DirectoryStore {
             self.dir.write_at(&file, len, line.as_bytes())?;
             len += line.len() as u64;
         }
-        self.index.put(Live { record: told.record, place, len, artifact_bytes: told.artifact_bytes });
+        let artifact_bytes = told.artifact_bytes;
+        self.index.put(Live { record: told.record, place, moved_from: None, len, artifact_bytes });
         Ok(true)
     }
 
@@ -193,22 +221,27 @@ impl DirectoryStore {
             }
             return true;
         };
-        let known = live.place;
-        let elsewhere: Vec<_> = Place::PLAIN
-            .into_iter()
-            .filter(|place| *place != known && self.dir.exists(&place.file(id)))
-            .collect();
-        if self.dir.exists(&known.file(id)) {
-            for place in elsewhere {
-                let why = format!("the handoff of this id is in {}", known.file(id));
-                if let Err(error) = self.quarantine(&place.file(id), &why, now) {
-                    self.notes.push(format!("{} cannot be moved aside: {error}.", place.file(id)));
-                }
+        let (known, digest) = (live.place, live.record.digest);
+        let here = self.dir.exists(&known.file(id));
+        let mut elsewhere = None;
+        for place in Place::PLAIN.into_iter().filter(|place| *place != known) {
+            let file = place.file(id);
+            if !self.dir.exists(&file) {
+                continue;
             }
+            if here {
+                self.move_aside(&file, &format!("the handoff of this id is in {}", known.file(id)), now);
+            } else if elsewhere.is_some() || !self.tells_of(&file, id, Some(digest)) {
+                self.move_aside(&file, &format!("it is not the handoff {id}"), now);
+            } else {
+                elsewhere = Some(place);
+            }
+        }
+        if here {
             return false;
         }
-        match elsewhere.first() {
-            Some(place) => self.index.moved(id, *place),
+        match elsewhere.or_else(|| self.forged(id)) {
+            Some(place) => self.index.moved(id, place),
             None => {
                 self.index.remove(id);
                 self.notes
@@ -218,11 +251,28 @@ impl DirectoryStore {
         true
     }
 
-    /// Undoes a rename along no arrow of the protocol.
+    /// Whether a file is this handoff, or another one that has taken its name.
+    fn tells_of(&self, file: &str, id: &HandoffId, digest: Option<Digest>) -> bool {
+        let Ok(Some(contents)) = self.dir.read(file, FILE_LIMIT) else { return false };
+        line::read(&contents.bytes, contents.modified).is_ok_and(|told| {
+            told.record.id == *id && digest.is_none_or(|digest| told.record.digest == digest)
+        })
+    }
+
+    /// A claim's name that only the hub gives, and that it did not give to this handoff.
+    fn forged(&self, id: &HandoffId) -> Option<Place> {
+        let names = self.dir.list(directory(Status::Claimed)).ok()?;
+        let mut places = names.iter().filter_map(|name| Place::read(Status::Claimed, name));
+        places.find(|(found, _)| found == id).map(|(_, place)| place)
+    }
+
+    /// Undoes a rename along no arrow of the protocol, durably: what is decided next rests on it.
     pub(super) fn put_back(&mut self, id: &HandoffId) -> io::Result<()> {
         let Some(live) = self.index.get(id) else { return Ok(()) };
         let (from, home) = (live.place, Place::of(&live.record, live.place));
         self.dir.rename(&from.file(id), &home.file(id))?;
+        self.dir.sync_file(&home.file(id))?;
+        self.dir.sync_directory(directory(from.status()))?;
         self.notes.push(format!(
             "{} was put back to {}: a same-host agent may claim what is pending, and finish what it claimed itself.",
             from.file(id),
@@ -232,9 +282,22 @@ impl DirectoryStore {
         Ok(())
     }
 
+    /// Moves a file aside, or says that it cannot be.
+    pub(super) fn move_aside(&mut self, file: &str, why: &str, now: Time) {
+        if let Err(error) = self.quarantine(file, why, now) {
+            self.notes.push(format!("{file} cannot be moved aside: {error}."));
+        }
+    }
+
     /// Moves a file aside that cannot be understood, and says why beside it.
     pub(super) fn quarantine(&mut self, file: &str, why: &str, now: Time) -> io::Result<()> {
         let name = file.rsplit('/').next().unwrap_or(file);
+        // A name may be as long as names can be, and this adds to it.
+        let name: String = if name.len() > LONGEST_NAME {
+            name.chars().take(LONGEST_NAME / 4).collect()
+        } else {
+            name.to_owned()
+        };
         for n in 0_u32.. {
             let to = if n == 0 { format!("quarantine/{name}") } else { format!("quarantine/{name}.{n}") };
             match self.dir.rename(file, &to) {
@@ -245,7 +308,10 @@ impl DirectoryStore {
                     return self.dir.write_new(&format!("{to}.why"), format!("{reason}\n").as_bytes(), now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                // Gone already; or else it is `quarantine/` that is gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.dir.exists(file) => {
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -274,6 +340,9 @@ fn vet(
     }
     if let Place::Claimed { claim_id, at } = place {
         match &record.state {
+            State::Pending if at > now || at > record.expires_at => {
+                return Err("its name tells of a claim at a time at which there can have been none".into());
+            }
             State::Pending => {
                 record.state = State::Claimed(Claim { id: claim_id, at, attempt: None, receipt: None });
                 return Ok((told, true));

@@ -9,12 +9,12 @@ use handoff_kernel::ident::HandoffId;
 use handoff_kernel::record::Status;
 use handoff_kernel::time::Time;
 
-use super::DirectoryStore;
 use super::files::DataDir;
 use super::index::Index;
 use super::journal::{Entry, Frame, Journal};
-use super::neighbour::Watch;
+use super::neighbour::{Noticed, Watch};
 use super::place::{Place, directory};
+use super::{DirectoryStore, FILE_LIMIT, line};
 
 /// The version of the format of the data directory that this hub writes.
 const FORMAT: &str = "1";
@@ -63,11 +63,12 @@ impl std::error::Error for OpenError {}
 
 impl DirectoryStore {
     /// Opens a data directory, made if it is missing: takes its lock, redoes what the journal covers, and indexes
-    /// the live handoffs. Returns the newest time that was ever decided with, too: `wall` or later.
+    /// the live handoffs. Returns the newest time that was ever decided with, too (`wall` or later), and what
+    /// same-host agents did meanwhile.
     ///
     /// # Errors
     /// One sentence that says what to do.
-    pub fn open(path: &Path, wall: Time) -> Result<(Self, Time), OpenError> {
+    pub fn open(path: &Path, wall: Time) -> Result<(Self, Time, Vec<Noticed>), OpenError> {
         let unusable = |error: io::Error| OpenError::Unusable(path.to_owned(), error);
         let inside = [
             directory(Status::Pending),
@@ -90,7 +91,8 @@ impl DirectoryStore {
             }
         }
         for left in dir.list("tmp").map_err(unusable)? {
-            dir.remove_temporary(&left).map_err(unusable)?;
+            // Copies of what the journal has, or somebody's own: what cannot be removed is in nobody's way.
+            let _ = dir.remove_temporary(&left);
         }
         probe(&dir).map_err(|error| OpenError::NoRename(path.to_owned(), error))?;
 
@@ -107,16 +109,23 @@ impl DirectoryStore {
         let mark = frames.iter().map(|frame| Time(frame.mark)).fold(mark.max(wall), Time::max);
         redo(&dir, &frames).map_err(unusable)?;
 
-        let mut store =
-            Self { dir, journal, index: Index::default(), watch: Watch::default(), notes: Vec::new() };
+        let mut store = Self {
+            dir,
+            journal,
+            index: Index::default(),
+            watch: Watch::default(),
+            down: None,
+            notes: Vec::new(),
+        };
         store.checkpoint(mark).map_err(|down| unusable(io::Error::other(down)))?;
+        let mut noticed = Vec::new();
         // Claimed first: of two files of one id, the one that is further along stays.
         for status in [Status::Claimed, Status::Pending] {
             for name in store.dir.list(directory(status)).map_err(unusable)? {
-                store.found(&format!("{}/{name}", directory(status)), mark).map_err(unusable)?;
+                noticed.extend(store.found(&format!("{}/{name}", directory(status)), mark));
             }
         }
-        Ok((store, mark))
+        Ok((store, mark, noticed))
     }
 
     /// How many handoffs are pending or claimed.
@@ -173,7 +182,8 @@ fn redo(dir: &DataDir, frames: &[Frame]) -> io::Result<()> {
                     if counts {
                         let covered =
                             handoffs.entry(HandoffId::parse(id).map_err(io::Error::other)?).or_default();
-                        covered.start = Some((Time(*arrived), artifact));
+                        // Of a handoff that somebody removed since, nothing is left to be done.
+                        *covered = Covered { start: Some((Time(*arrived), artifact)), moves: Vec::new() };
                     }
                 }
                 Entry::Move { id, from, to, offset, line } if counts => {
@@ -190,13 +200,12 @@ fn redo(dir: &DataDir, frames: &[Frame]) -> io::Result<()> {
 
 fn redo_one(dir: &DataDir, id: &HandoffId, covered: &Covered<'_>) -> io::Result<()> {
     let pending = Place::Pending.file(id);
-    let furthest = covered.moves.iter().rposition(|m| dir.exists(m.to));
-    let untouched = covered.moves.first().is_some_and(|m| m.from != m.to && dir.exists(m.from));
-    // How many of the moves have been made, and where that left the file.
-    let (made, mut here) = match furthest {
-        Some(last) if !untouched => (last + 1, Some(covered.moves[last].to.to_owned())),
-        _ if untouched => (0, Some(covered.moves[0].from.to_owned())),
-        _ => (0, Place::PLAIN.into_iter().map(|place| place.file(id)).find(|file| dir.exists(file))),
+    // How far its own file has come. A name alone does not say: somebody else's file may stand there.
+    let made = covered.moves.iter().rposition(|m| covered.owns(dir, id, m.to)).map_or(0, |last| last + 1);
+    let mut here = match (covered.moves.get(made.wrapping_sub(1)), covered.moves.first()) {
+        (Some(last), _) => Some(last.to.to_owned()),
+        (None, Some(first)) if covered.owns(dir, id, first.from) => Some(first.from.to_owned()),
+        (None, _) => Place::PLAIN.map(|place| place.file(id)).into_iter().find(|f| covered.owns(dir, id, f)),
     };
     if let Some((arrived, artifact)) = covered.start {
         if let Some(here) = &here {
@@ -208,8 +217,14 @@ fn redo_one(dir: &DataDir, id: &HandoffId, covered: &Covered<'_>) -> io::Result<
         } else {
             let new = format!("tmp/{id}.json");
             dir.write_new(&new, artifact, arrived)?;
-            dir.rename(&new, &pending)?;
-            here = Some(pending);
+            match dir.rename(&new, &pending) {
+                Ok(()) => here = Some(pending),
+                // It lost to a dropped file, and nobody was told otherwise.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return dir.remove_temporary(&format!("{id}.json"));
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     let Some(mut here) = here else { return Ok(()) };
@@ -230,4 +245,25 @@ fn redo_one(dir: &DataDir, id: &HandoffId, covered: &Covered<'_>) -> io::Result<
         dir.write_at(&here, m.offset, m.line.as_bytes())?;
     }
     Ok(())
+}
+
+impl Covered<'_> {
+    /// Whether a file is this handoff's: it says so, or it is what a power cut may have left of it (bytes that never
+    /// reached the disk are missing or zero).
+    fn owns(&self, dir: &DataDir, id: &HandoffId, file: &str) -> bool {
+        let Ok(Some(contents)) = dir.read(file, FILE_LIMIT) else { return false };
+        match (self.start, self.moves.first()) {
+            (Some((_, artifact)), _) => {
+                contents.bytes.iter().zip(artifact).all(|(found, written)| found == written || *found == 0)
+            }
+            (None, Some(first)) => {
+                // What was there before the journal began is durable.
+                let before = usize::try_from(first.offset).ok().and_then(|end| contents.bytes.get(..end));
+                before.is_some_and(|bytes| {
+                    line::read(bytes, contents.modified).is_ok_and(|told| told.record.id == *id)
+                })
+            }
+            (None, None) => false,
+        }
+    }
 }

@@ -90,7 +90,7 @@ impl Both {
             }
             Ok(Transition::Same(answer)) => Ok(answer),
             Err(refusal) => {
-                if refusal == Refusal::Expired {
+                if refusal == Refusal::Expired && !self.records.contains_key(&handoff) {
                     self.kept = self.newest;
                 }
                 Err(refusal)

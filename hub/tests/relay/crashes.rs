@@ -13,7 +13,7 @@ use crate::world::{BEGIN, World, artifact, claim, in_memory};
 
 const MINUTE: Millis = Millis(60_000);
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -29,7 +29,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A hub opened on a copy of the directories as they were, with the journal as it became.
-fn reopened(directories: &Path, journal: &Path) -> (World, tempfile::TempDir) {
+pub(crate) fn reopened(directories: &Path, journal: &Path) -> (World, tempfile::TempDir) {
     let dir = in_memory();
     copy(directories, dir.path());
     std::fs::copy(journal.join("journal"), dir.path().join("journal")).unwrap();

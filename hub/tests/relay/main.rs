@@ -11,4 +11,5 @@ mod any_life;
 mod crashes;
 mod life;
 mod neighbours;
+mod races;
 mod world;

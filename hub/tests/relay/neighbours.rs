@@ -11,7 +11,7 @@ use handoff_hub::request::Reply;
 const MINUTE: Millis = Millis(60_000);
 
 /// A file as a same-host agent drops it: written aside, dated, renamed in.
-fn drop_file(world: &World, name: &str, bytes: &[u8], at: u64) {
+pub(crate) fn drop_file(world: &World, name: &str, bytes: &[u8], at: u64) {
     let aside = world.dir.path().join("aside");
     let file = std::fs::File::create(&aside).unwrap();
     std::io::Write::write_all(&mut &file, bytes).unwrap();
