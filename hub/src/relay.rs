@@ -183,7 +183,11 @@ impl<C: Clock> Relay<C> {
                     Err(unreadable) => unavailable(&unreadable),
                 };
                 self.ready.push((ticket, reply));
+                for handoff in self.store.take_come_by() {
+                    self.begin(None, handoff, Command::Sweep, None);
+                }
             }
+            Request::Health if self.store.is_full() => self.ready.push((ticket, full())),
             Request::Health => self.ready.push((ticket, Reply::Health(self.health.clone()))),
         }
     }
@@ -229,7 +233,9 @@ impl<C: Clock> Relay<C> {
     /// [`StoreDown`] is final: whoever drives the relay answers nobody any more, says so, and exits.
     pub fn commit(&mut self) -> Result<Committed, StoreDown> {
         let mut committed = Vec::new();
-        while !self.batch.is_empty() || !self.held.is_empty() {
+        // A full journal is tried again now and then, or a hub that nobody asks would never know that there is room.
+        let mut probe = self.store.is_full() && self.clock.steady() >= self.resume_at;
+        while !self.batch.is_empty() || !self.held.is_empty() || std::mem::take(&mut probe) {
             let batch = std::mem::take(&mut self.batch);
             let held = std::mem::take(&mut self.held);
             self.busy.clear();
@@ -244,7 +250,6 @@ impl<C: Clock> Relay<C> {
                 .collect();
             let Batch { outcomes, marked } = self.store.commit(mark, &writes)?;
             drop(writes);
-            let full = || Reply::Unavailable("The store takes no more now; ask again.".into());
             committed
                 .extend(held.into_iter().map(|(ticket, held)| (ticket, if marked { held } else { full() })));
             let mut failed = BTreeSet::new();
@@ -282,7 +287,7 @@ impl<C: Clock> Relay<C> {
                     Next::Effect(operation) => self.run(Running { operation, ..running }),
                 }
             }
-            if !failed.is_empty() {
+            if !failed.is_empty() || !marked {
                 self.pause();
             }
         }
@@ -553,6 +558,10 @@ impl<C: Clock> Relay<C> {
 fn open_to_claims(record: &Record<Wire>, now: Time) -> bool {
     let accept = Command::Accept { by: record.target, claim_id: None, attempt: 0, receipt: None };
     matches!(step(&Protocol, Some(record), &accept, now), Ok(Transition::To { answer: Ok(_), .. }))
+}
+
+fn full() -> Reply {
+    Reply::Unavailable("The store takes no more now; ask again.".into())
 }
 
 fn unavailable(unreadable: &Unreadable) -> Reply {

@@ -46,6 +46,9 @@ const FILE_LIMIT: u64 = 8 * 1024 * 1024;
 /// How long the journal grows before the directories are flushed and it is cut. Bounds recovery as well.
 const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
 
+/// How many files of terminal handoffs one request looks into: everybody else waits meanwhile.
+const FILES_A_PAGE: usize = 512;
+
 /// The disk failed in a way that leaves open what is on it. Final: whoever sees this stops acknowledging, says so,
 /// and exits; the next start redoes what was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +93,9 @@ pub struct DirectoryStore {
     watch: neighbour::Watch,
     /// A failed flush is final.
     down: Option<StoreDown>,
+    /// The journal took no more when it was last asked to.
+    full: bool,
+    come_by: Vec<HandoffId>,
     notes: Vec<String>,
 }
 
@@ -163,6 +169,17 @@ impl DirectoryStore {
         self.index.next_deadline()
     }
 
+    /// The handoffs that a list came by and that a same-host agent has moved: an [`Adoption`] awaits each.
+    pub fn take_come_by(&mut self) -> Vec<HandoffId> {
+        std::mem::take(&mut self.come_by)
+    }
+
+    /// Whether the journal took no more when it was last asked to.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// What people should know that happened here, and did not ask for.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
@@ -215,9 +232,10 @@ impl DirectoryStore {
                 && filter.target.is_none_or(|target| record.target == target)
                 && filter.author.is_none_or(|author| record.author == author)
         };
-        let mut records = if filter.status.is_terminal() {
-            self.list_terminal(filter.status, &wanted, limit.saturating_add(1), after, now)?
-        } else {
+        if filter.status.is_terminal() {
+            return self.list_terminal(filter.status, &wanted, limit, after, now);
+        }
+        let mut records = {
             let mut found: Vec<_> = self
                 .index
                 .iter()
@@ -234,7 +252,8 @@ impl DirectoryStore {
         Ok(Page { records, next })
     }
 
-    /// Terminal handoffs are not in memory: their directory is read, in the order of the names.
+    /// Terminal handoffs are not in memory: their directory is read, in the order of the names. One request looks into
+    /// so many files at the most, and its page may be short, or empty, and yet not the last.
     fn list_terminal(
         &mut self,
         status: Status,
@@ -242,23 +261,25 @@ impl DirectoryStore {
         limit: usize,
         after: Option<Cursor>,
         now: Time,
-    ) -> Result<Vec<Record<Wire>>, Unreadable> {
+    ) -> Result<Page, Unreadable> {
         let names = self.dir.list(directory(status)).map_err(Unreadable)?;
         let ids = names.iter().filter_map(|name| HandoffId::parse(name.strip_suffix(".json")?).ok());
         let mut ids: Vec<_> = ids.filter(|id| after.is_none_or(|after| *id > after.handoff)).collect();
         ids.sort_unstable();
-        let mut found = Vec::new();
-        for id in ids {
-            if found.len() == limit {
+        let mut page = Page { records: Vec::new(), next: None };
+        for (looked, id) in ids.iter().enumerate() {
+            if page.records.len() == limit || looked == FILES_A_PAGE {
+                let before = ids[looked.saturating_sub(1)];
+                page.next = (looked > 0).then_some(Cursor { arrived: Time(0), handoff: before });
                 break;
             }
-            if let Loaded::Known(Some(stored)) = self.load(&id, now)?
-                && wanted(&stored.record)
-            {
-                found.push(stored.record);
+            match self.load(id, now)? {
+                Loaded::Known(Some(stored)) if wanted(&stored.record) => page.records.push(stored.record),
+                Loaded::Known(_) => {}
+                Loaded::Adopt(_) => self.come_by.push(*id),
             }
         }
-        Ok(found)
+        Ok(page)
     }
 }
 

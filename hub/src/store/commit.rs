@@ -78,14 +78,19 @@ impl DirectoryStore {
         let flushed = match self.journal.append(&frame) {
             Ok(flushed) => flushed,
             Err(AppendError::Refused(error)) => {
-                self.notes.push(format!(
-                    "The journal took no more: {error}. Requests are answered 503 until it does."
-                ));
+                if !std::mem::replace(&mut self.full, true) {
+                    self.notes.push(format!(
+                        "The journal takes no more: {error}. Requests are answered 503 until it does; nothing is lost."
+                    ));
+                }
                 let outcomes = writes.iter().map(|_| Outcome::Failed).collect();
                 return Ok(Batch { outcomes, marked: false });
             }
             Err(AppendError::Down(down)) => return Err(down),
         };
+        if std::mem::replace(&mut self.full, false) {
+            self.notes.push("The journal takes requests again.".into());
+        }
         let mut outcomes = Vec::with_capacity(writes.len());
         let mut void = Vec::new();
         let mut entry = flushed.first;

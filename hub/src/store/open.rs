@@ -115,6 +115,8 @@ impl DirectoryStore {
             index: Index::default(),
             watch: Watch::default(),
             down: None,
+            full: false,
+            come_by: Vec::new(),
             notes: Vec::new(),
         };
         store.checkpoint(mark).map_err(|down| unusable(io::Error::other(down)))?;

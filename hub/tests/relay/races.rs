@@ -432,3 +432,40 @@ fn time_brings_the_janitor_one_millisecond_after_the_deadline() {
     world.start(&artifact("h", Millis(1000), None)).unwrap();
     assert_eq!(world.relay.wake_in(), Some(Millis(1001)));
 }
+
+#[test]
+fn a_long_archive_is_listed_in_short_pages_that_leave_nothing_out() {
+    let mut world = World::new();
+    for n in 0..1200 {
+        let name = format!("h{n:04}");
+        world.start(&artifact(&name, MINUTE, None)).unwrap();
+        world.accept(&name, None).unwrap();
+        world.complete(&name, None, "1").unwrap();
+    }
+    // None of them is eve's: nobody else waits long for her to learn that.
+    for (by, expected) in [("eve", 0), ("alice", 1200)] {
+        let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let filter = Filter { status: Status::Completed, target: None, author: None };
+            let reply = world.ask(Request::List { by: agent(by), filter, limit: 1000, after });
+            let Reply::Listed(page) = reply else { panic!("{reply:?}") };
+            world.turn();
+            seen.extend(page.records.into_iter().map(|record| record.id));
+            pages += 1;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, 3, "{by}");
+        assert!(seen.is_sorted_by(|a, b| a < b), "{by}");
+        assert_eq!(seen.len(), expected, "{by}");
+    }
+    // One that a same-host agent finished by itself is taken note of when a list comes by it.
+    let data = world.data();
+    std::fs::write(data.join("archive/h0.json"), artifact("h0", MINUTE, None)).unwrap();
+    let filter = Filter { status: Status::Completed, target: None, author: None };
+    world.ask(Request::List { by: agent("alice"), filter, limit: 1, after: None });
+    assert_eq!(world.status("h0"), Some(Status::Completed));
+    assert!(world.read("archive/h0.json").contains(r#""event":"completed""#));
+}
