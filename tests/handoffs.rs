@@ -1,4 +1,5 @@
 //! The hub as its users meet it: a process, sockets, files.
+#![allow(clippy::panic, reason = "a test fails by panicking, and says what it found")]
 
 mod support;
 
