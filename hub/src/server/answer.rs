@@ -7,8 +7,8 @@ use handoff_kernel::record::{Record, Rejection, State, Status};
 use handoff_kernel::time::{Millis, Time};
 use handoff_kernel::timestamp::Rfc3339;
 use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::body::{Body as _, Bytes};
+use hyper::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -39,6 +39,15 @@ fn json_text(status: StatusCode, text: String) -> Answer {
 fn fresh(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
+}
+
+/// The same answer to a `HEAD`: all of it but its body, which hyper would send over HTTP/2.
+pub(super) fn head(answer: Answer) -> Answer {
+    let (mut parts, body) = answer.into_parts();
+    if let Some(length) = body.size_hint().exact().filter(|length| *length > 0) {
+        parts.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, Full::default())
 }
 
 /// An answer that says nothing but this.

@@ -23,6 +23,9 @@ const READ_TIME: Duration = Duration::from_secs(30);
 /// How much of a body is read for nothing, so that whoever is still sending it can hear the answer.
 const DISCARDED: usize = 4 * 1024 * 1024;
 
+/// For how long: the answer waits meanwhile.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+
 /// The longest reason, in characters.
 const LONGEST_REASON: usize = 1024;
 
@@ -82,7 +85,7 @@ where
     let mut rest = Limited::new(body, DISCARDED);
     let reading = async { while let Some(Ok(_)) = rest.frame().await {} };
     // However it ends: the answer is what it is.
-    let _ = tokio::time::timeout(READ_TIME, reading).await;
+    let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

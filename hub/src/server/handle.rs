@@ -10,7 +10,7 @@ use handoff_kernel::refusal::Refusal;
 use hyper::body::{Body, Bytes};
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Request as HttpRequest, StatusCode};
+use hyper::{HeaderMap, Method, Request as HttpRequest, StatusCode};
 
 use super::answer::{self, Answer};
 use super::limit::Polls;
@@ -48,7 +48,7 @@ where
     let (parts, mut body) = request.into_parts();
     let answer = shared.answer(&parts, &mut body).await.unwrap_or_else(|problem| problem.answer());
     body::discard(&parts.headers, &mut body).await;
-    answer
+    if parts.method == Method::HEAD { answer::head(answer) } else { answer }
 }
 
 impl Shared {

@@ -1,12 +1,37 @@
-//! Limits: what one agent may take of what all share.
+//! Limits: what all clients together may take of this machine, and what one agent may take of what all share.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use handoff_kernel::ident::AgentId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// More connections wait to be accepted.
+const CONNECTIONS: u64 = 16_384;
+
+/// Descriptors that are not for connections: the store's, and some for whatever comes.
+const DESCRIPTORS_KEPT: u64 = 128;
 
 /// More polls of one agent at once are a loop gone wild, not work.
 const POLLS_AN_AGENT: usize = 10_000;
+
+/// How many connections there is room for. Asks for the descriptors that they need, as far as this process may have
+/// them: what a system gives unasked is made for programs with few.
+pub(super) fn connections() -> usize {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(u64::MAX).min(CONNECTIONS + DESCRIPTORS_KEPT);
+    if current.is_some_and(|current| current < wanted) {
+        // If it is refused, there is room for fewer.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+    }
+    room(getrlimit(Resource::Nofile).current)
+}
+
+fn room(descriptors: Option<u64>) -> usize {
+    let room =
+        descriptors.map_or(CONNECTIONS, |all| all.saturating_sub(DESCRIPTORS_KEPT).clamp(1, CONNECTIONS));
+    usize::try_from(room).expect("it is at most CONNECTIONS")
+}
 
 /// The polls that are open, by agent.
 #[derive(Debug, Default)]
@@ -47,6 +72,16 @@ impl Drop for OpenPoll<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_store() {
+        let known =
+            [(None, 16_384), (Some(0), 1), (Some(129), 1), (Some(1024), 896), (Some(1_000_000), 16_384)];
+        for (descriptors, connections) in known {
+            assert_eq!(room(descriptors), connections);
+        }
+        assert!((1..=16_384).contains(&connections()));
+    }
 
     #[test]
     fn an_agent_with_too_many_polls_gets_no_other_and_takes_nobody_elses() {

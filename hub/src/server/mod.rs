@@ -39,13 +39,11 @@ use handle::{Shared, handle};
 use limit::Polls;
 use link::{Ended, Link};
 
-/// More connections wait to be accepted. Below what a process may have open by default on a server.
-const CONNECTIONS: usize = 16_384;
+/// A request's head that has not come by then will not. On HTTP/1 this is the pause between two requests as well.
+const HEAD_TIME: Duration = Duration::from_secs(30);
 
-/// A request's head that has not come by then will not.
-const HEAD_TIME: Duration = Duration::from_secs(10);
-
-/// A connection on which nothing was asked for so long is closed. Longer than a poll may wait.
+/// A connection on which nothing was asked for so long, or twice that, is closed: one that never says which HTTP
+/// it speaks, or an HTTP/2 one that is kept for nothing. Longer than a poll may wait.
 const IDLE_TIME: Duration = Duration::from_secs(75);
 
 /// What is in flight when the hub is asked to stop has so long to end.
@@ -173,7 +171,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Failed> {
         let Self { listener, shared, mut ended, .. } = self;
         let graceful = GracefulShutdown::new();
-        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let room = Arc::new(Semaphore::new(limit::connections()));
         let mut stop = pin!(stop);
         let early = loop {
             let accepted = tokio::select! {
