@@ -12,4 +12,5 @@ mod crashes;
 mod life;
 mod neighbours;
 mod races;
+mod stress;
 mod world;
