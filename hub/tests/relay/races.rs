@@ -469,3 +469,36 @@ fn a_long_archive_is_listed_in_short_pages_that_leave_nothing_out() {
     assert_eq!(world.status("h0"), Some(Status::Completed));
     assert!(world.read("archive/h0.json").contains(r#""event":"completed""#));
 }
+
+#[test]
+fn a_neighbour_that_puts_its_claim_back_in_time_has_claimed_nothing() {
+    let mut world = started();
+    world.rename("handoff/h.json", "claimed/h.json");
+    world.relay.tick();
+    world.rename("claimed/h.json", "handoff/h.json");
+    let _ = world.relay.commit().unwrap();
+    world.turn();
+    assert_eq!(world.status("h"), Some(Status::Pending), "the hub claims nothing for nobody");
+    assert!(world.accept("h", claim("c")).is_ok());
+}
+
+#[test]
+fn another_handoff_in_the_way_of_a_lost_complete_is_not_taken_for_it() {
+    let mut world = started();
+    let (_, flushed) = world.relay.close();
+    flushed.unwrap();
+    // From here on the journal no longer has the artifact.
+    let relay = Relay::open(&Config::on(world.dir.path().join("data")), world.clock.clone()).unwrap();
+    world.relay = relay;
+    world.accept("h", claim("c")).unwrap();
+    let other = artifact("other", Millis(120_000), Some(60));
+    drop_file(&world, "archive/h.json", &other, BEGIN.0);
+    let before = image(&world);
+    world.submit(completing("1"));
+    let _ = world.relay.commit().unwrap();
+    let journal = std::fs::read(world.data().join("journal")).unwrap();
+    std::fs::write(before.path().join("journal"), first_frames(&journal, 2)).unwrap();
+    let (mut again, dir) = reopened(before.path(), before.path());
+    assert_eq!(again.status("h"), Some(Status::Claimed));
+    assert_eq!(std::fs::read(dir.path().join("quarantine/h.json")).unwrap(), other);
+}
