@@ -491,7 +491,9 @@ fn another_handoff_in_the_way_of_a_lost_complete_is_not_taken_for_it() {
     let relay = Relay::open(&Config::on(world.dir.path().join("data")), world.clock.clone()).unwrap();
     world.relay = relay;
     world.accept("h", claim("c")).unwrap();
-    let other = artifact("other", Millis(120_000), Some(60));
+    // As long as ours and longer, with white space: whatever length is looked at, it is an artifact.
+    let mut other = artifact("o", MINUTE, None);
+    other.resize(2000, b' ');
     drop_file(&world, "archive/h.json", &other, BEGIN.0);
     let before = image(&world);
     world.submit(completing("1"));
