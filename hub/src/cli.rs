@@ -17,7 +17,7 @@ use crate::ambient::SystemClock;
 use crate::clock::Clock;
 use crate::demo;
 use crate::relay::Config;
-use crate::server::{Server, say, token_command};
+use crate::server::{Server, say, token_command, written};
 use crate::tokens::{Scope, Token, TokenFile};
 
 /// How to run the hub.
@@ -182,13 +182,15 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn ended(result: Result<(), impl Display>) -> ExitCode {
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error.to_string());
             ExitCode::FAILURE
         }
-    }
+    };
+    written();
+    code
 }
 
 #[cfg(test)]

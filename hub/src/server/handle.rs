@@ -47,7 +47,10 @@ where
 {
     let (parts, mut body) = request.into_parts();
     let answer = shared.answer(&parts, &mut body).await.unwrap_or_else(|problem| problem.answer());
-    body::discard(&parts.headers, &mut body).await;
+    // Whoever was too slow once has had its time.
+    if answer.status() != StatusCode::REQUEST_TIMEOUT {
+        body::discard(&parts.headers, &mut body).await;
+    }
     if parts.method == Method::HEAD { answer::head(answer) } else { answer }
 }
 
@@ -87,12 +90,24 @@ impl Shared {
                     )
                 };
                 let _open = self.polls.open(agent).ok_or_else(too_many)?;
-                self.ask(poll).await
+                let answer = self.ask(poll).await;
+                // It may have waited long: a token that was revoked meanwhile is shown nothing any more.
+                self.agent(headers, Some(Scope::Receive))?;
+                answer
             }
             Route::Get(id) => {
-                let agent = self.agent(headers, None)?;
+                let Grant { agent, scopes } = self.grant(headers)?;
                 let handoff = body::handoff(&id)?;
-                self.ask(query::get(query, agent, handoff)?).await
+                let reply = self.link.ask(query::get(query, agent, handoff)?).await;
+                // Looking needs no scope, but the target would receive by it what is meant for it.
+                if let Reply::Got(Ok(story)) = &reply
+                    && story.artifact.is_some()
+                    && story.record.target == agent
+                    && !scopes.contains(&Scope::Receive)
+                {
+                    return Err(insufficient(agent, Scope::Receive));
+                }
+                translate(Some(handoff), reply)
             }
             Route::List => {
                 let agent = self.agent(headers, None)?;
@@ -103,17 +118,16 @@ impl Shared {
 
     /// The agent whose token this is. Looking at one's own needs no scope.
     fn agent(&self, headers: &HeaderMap, scope: Option<Scope>) -> Result<AgentId, Problem> {
-        let Grant { agent, scopes } = bearer(headers)
-            .and_then(|token| self.registry(|tokens| tokens.find(token).cloned()))
-            .ok_or(Refusal::Unauthenticated)?;
+        let Grant { agent, scopes } = self.grant(headers)?;
         match scope {
-            Some(scope) if !scopes.contains(&scope) => {
-                let detail =
-                    format!("This token of {agent} has no scope `{}`; use one that has.", scope.name());
-                Err(Problem::new(Kind::InsufficientScope, detail))
-            }
+            Some(scope) if !scopes.contains(&scope) => Err(insufficient(agent, scope)),
             Some(_) | None => Ok(agent),
         }
+    }
+
+    fn grant(&self, headers: &HeaderMap) -> Result<Grant, Problem> {
+        let found = bearer(headers).and_then(|token| self.registry(|tokens| tokens.find(token).cloned()));
+        found.ok_or_else(|| Refusal::Unauthenticated.into())
     }
 
     /// Looks at the tokens as they are now.
@@ -163,6 +177,11 @@ impl Shared {
             Err(Problem::unavailable("The hub is stopping."))
         }
     }
+}
+
+fn insufficient(agent: AgentId, scope: Scope) -> Problem {
+    let detail = format!("This token of {agent} has no scope `{}`; use one that has.", scope.name());
+    Problem::new(Kind::InsufficientScope, detail)
 }
 
 /// The relay's reply, as HTTP.
