@@ -46,7 +46,7 @@ impl Hub {
     fn token(&self, agent: &str, scopes: &[Scope]) -> String {
         let file = TokenFile::in_directory(self.data.path().to_owned());
         let scopes: BTreeSet<_> = scopes.iter().copied().collect();
-        file.add(AgentId::parse(agent).unwrap(), scopes, Time(0)).unwrap().reveal().to_owned()
+        file.add(AgentId::parse(agent).unwrap(), scopes, Time(0)).unwrap().secret.reveal().to_owned()
     }
 
     /// Tokens for bob and alice.

@@ -35,7 +35,7 @@ use crate::clock::Clock;
 use crate::clock::TestClock;
 use crate::relay::{Config, Relay};
 use crate::store::{OpenError, StoreDown};
-use crate::tokens::{Registry, TokenError};
+use crate::tokens::{Registry, TokenError, quoted};
 use handle::{Shared, handle};
 use limit::Polls;
 use link::{Ended, Link};
@@ -295,16 +295,7 @@ fn http() -> auto::Builder<TokioExecutor> {
 /// The command that adds a token, as it can be typed.
 #[must_use]
 pub fn token_command(program: &str, agent: &str, data: &Path) -> String {
-    format!("{} token add {agent} --data {}", quoted(program), quoted(&data.to_string_lossy()))
-}
-
-/// A word of a shell's command line.
-fn quoted(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/+:=@%".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    format!("{} token add {agent} --data {}", quoted(Path::new(program)), quoted(data))
 }
 
 #[cfg(test)]
