@@ -120,6 +120,10 @@ pub(super) fn start(
     sender: AgentId,
     knows: impl FnOnce(&AgentId) -> bool,
 ) -> Result<Request, Problem> {
+    if bytes.is_empty() {
+        let detail = "The body is empty; send the artifact, as it was signed.";
+        return Err(Problem::new(Kind::Refused(Refusal::Malformed), detail));
+    }
     let header = Artifact::parse(bytes)?.header();
     if !knows(&header.to_agent) {
         let wanted = format!("names {}, which no agent of this hub is called", header.to_agent);
@@ -161,7 +165,7 @@ pub(super) fn act(act: Act, named: &Named, bytes: &[u8], agent: AgentId) -> Resu
             ));
         }
         (Some(id), _) | (None, Some(id)) => id,
-        (None, None) => return Err(Problem::invalid("handoff_id", "is missing: which handoff?")),
+        (None, None) => return Err(Problem::invalid("handoff_id", "is missing; say which handoff")),
     };
     let named = string(body, "agent", |text| AgentId::parse(text).ok(), "the name of an agent")?;
     let claim_id = string(body, "claim_id", |text| ClaimId::parse(text).ok(), CLAIM_ID)?;
@@ -316,6 +320,8 @@ mod tests {
             assert_eq!(problem.kind(), Kind::Refused(Refusal::Malformed), "{body}");
         }
         assert!(act(Act::Accept, &Named::InBody, b"\xff{}", alice()).is_err());
+        let empty = start(b"", alice(), |_| true).unwrap_err();
+        assert_eq!(empty.kind(), Kind::Refused(Refusal::Malformed));
     }
 
     #[test]

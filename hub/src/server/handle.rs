@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use handoff_kernel::ident::{AgentId, HandoffId};
-use handoff_kernel::operation::Done;
-use handoff_kernel::refusal::Refusal;
+use handoff_kernel::operation::{Done, NotDone};
+use handoff_kernel::refusal::{Field, Refusal};
 use hyper::body::{Body, Bytes};
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
@@ -107,7 +107,7 @@ impl Shared {
                 {
                     return Err(insufficient(agent, Scope::Receive));
                 }
-                translate(Some(handoff), reply)
+                translate(&About { handoff: Some(handoff), ..About::default() }, reply)
             }
             Route::List => {
                 let agent = self.agent(headers, None)?;
@@ -141,15 +141,8 @@ impl Shared {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, Problem> {
-        let handoff = match &request {
-            Request::Start { start, .. } => Some(start.id),
-            Request::Accept { handoff, .. }
-            | Request::Complete { handoff, .. }
-            | Request::Reject { handoff, .. }
-            | Request::Get { handoff, .. } => Some(*handoff),
-            Request::Poll { .. } | Request::List { .. } | Request::Health => None,
-        };
-        translate(handoff, self.link.ask(request).await)
+        let about = About::of(&request);
+        translate(&about, self.link.ask(request).await)
     }
 
     async fn ready(&self) -> Result<Answer, Problem> {
@@ -184,14 +177,58 @@ fn insufficient(agent: AgentId, scope: Scope) -> Problem {
     Problem::new(Kind::InsufficientScope, detail)
 }
 
+/// What an answer must know of its request.
+#[derive(Debug, Default)]
+struct About {
+    handoff: Option<HandoffId>,
+    /// It would finish a claim, and does not say which.
+    names_no_claim: bool,
+}
+
+impl About {
+    fn of(request: &Request) -> Self {
+        let (handoff, names_no_claim) = match request {
+            Request::Start { start, .. } => (Some(start.id), false),
+            Request::Complete { handoff, claim_id, .. } | Request::Reject { handoff, claim_id, .. } => {
+                (Some(*handoff), claim_id.is_none())
+            }
+            Request::Accept { handoff, .. } | Request::Get { handoff, .. } => (Some(*handoff), false),
+            Request::Poll { .. } | Request::List { .. } | Request::Health => (None, false),
+        };
+        Self { handoff, names_no_claim }
+    }
+
+    /// What the refusal cannot say without knowing what was asked; none when it says it all.
+    fn hint(&self, refusal: Refusal) -> Option<&'static str> {
+        if refusal == Refusal::Invalid(Field::ExpiresAt) {
+            // The artifact was parsed: this is the one thing about it that only the time can tell.
+            Some("`expires_at` must be at most 7 days from now.")
+        } else if refusal == Refusal::WrongClaim && self.names_no_claim {
+            Some("The handoff is claimed under a claim_id; send the claim_id that you accepted with.")
+        } else {
+            None
+        }
+    }
+}
+
 /// The relay's reply, as HTTP.
-fn translate(handoff: Option<HandoffId>, reply: Reply) -> Result<Answer, Problem> {
-    match (reply, handoff) {
+fn translate(about: &About, reply: Reply) -> Result<Answer, Problem> {
+    match (reply, about.handoff) {
         (Reply::Done(done), Some(handoff)) => {
             let Done { verdict, changed, .. } = &*done;
             match verdict {
                 Ok(answer) => Ok(answer::done(&handoff, answer, *changed)),
-                Err(why) => Err(Problem::not_done(handoff, &done, *why)),
+                Err(why) => {
+                    let problem = Problem::not_done(handoff, &done, *why);
+                    let hint = match why {
+                        NotDone::Refused(refusal) => about.hint(*refusal),
+                        NotDone::Unavailable | NotDone::Broken(_) => None,
+                    };
+                    Err(match hint {
+                        Some(hint) => problem.because(hint),
+                        None => problem,
+                    })
+                }
             }
         }
         (Reply::Polled(shown), _) => Ok(answer::polled(shown.as_ref())),
