@@ -66,6 +66,18 @@ pub(crate) fn raw(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = connect(to)?;
     stream.write_all(bytes)?;
     stream.shutdown(Shutdown::Write)?;
+    rest(stream)
+}
+
+/// The same, but the sending side stays open: a server may take its end for that of the client, and not answer. The
+/// bytes must ask for the connection to be closed.
+pub(crate) fn raw_and_open(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = connect(to)?;
+    stream.write_all(bytes)?;
+    rest(stream)
+}
+
+fn rest(mut stream: TcpStream) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     match stream.read_to_end(&mut all) {
         Err(e) if all.is_empty() => Err(e),
