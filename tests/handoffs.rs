@@ -230,6 +230,40 @@ fn a_waiting_poll_is_answered_by_the_start_that_it_waits_for() {
 }
 
 #[test]
+fn asked_to_stop_it_answers_the_polls_that_wait_and_ends_well() {
+    for signal in ["TERM", "INT"] {
+        let World { dir, hub, alice, .. } = World::new();
+        let address = hub.address();
+        let bearer = format!("Bearer {alice}");
+        let head = format!("GET /poll?wait=50 HTTP/1.1\r\nhost: h\r\nauthorization: {bearer}\r\n\r\n");
+        // Answered one after the other: when the first is, the hub has read the second.
+        let both = [b"GET /livez HTTP/1.1\r\nhost: h\r\n\r\n", head.as_bytes()].concat();
+        let (told, heard) = std::sync::mpsc::channel();
+        let polled = std::thread::spawn(move || http::after_the_first(address, &both, &told));
+        heard.recv().expect("the first answer came");
+        let (exit, said) = hub.signal(signal);
+        assert_eq!(exit.code(), Some(0), "{signal}: {said}");
+        let polled = polled.join().expect("it does not panic").expect("an answer");
+        let polled = String::from_utf8_lossy(&polled);
+        assert!(polled.starts_with("HTTP/1.1 204 "), "{signal}: {polled}");
+        drop(dir);
+    }
+}
+
+/// Prior knowledge, as gRPC-like clients and proxies speak it.
+#[test]
+fn curl_speaks_http_2_to_it() {
+    let world = World::new();
+    let url = format!("http://{}/poll", world.hub.address());
+    let out = Command::new("curl")
+        .args(["-sS", "--http2-prior-knowledge", "-w", "%{http_version} %{http_code}", "-H"])
+        .args([&format!("Authorization: Bearer {}", world.alice), &url])
+        .output()
+        .expect("curl is installed: scripts/test sees to it");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "2 204", "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
 fn what_is_acknowledged_survives_a_kill() {
     let binary = shipped();
     let World { dir, hub, bob, alice } = World::with(&binary, &[]);

@@ -261,6 +261,33 @@ mod tests {
     use hyper::header::HeaderValue;
 
     #[test]
+    fn a_hub_that_stops_is_live_and_not_ready() {
+        use crate::ambient::SystemClock;
+        use crate::relay::{Config, Relay};
+        use http_body_util::Empty;
+
+        let dir = tempfile::tempdir().unwrap();
+        let relay = Relay::open(&Config::on(dir.path().to_owned()), SystemClock::start()).unwrap();
+        let (link, _ended) = Link::start(relay).unwrap();
+        let shared = Shared {
+            link,
+            tokens: Mutex::new(Registry::open(dir.path()).unwrap()),
+            polls: Polls::default(),
+            stopping: AtomicBool::new(false),
+            #[cfg(feature = "testing")]
+            clock: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let ask = |path| {
+            let request = HttpRequest::builder().uri(path).body(Empty::<Bytes>::new()).unwrap();
+            runtime.block_on(handle(&shared, request)).status().as_u16()
+        };
+        assert_eq!((ask("/livez"), ask("/readyz")), (200, 200));
+        shared.stopping.store(true, Ordering::Relaxed);
+        assert_eq!((ask("/livez"), ask("/readyz")), (200, 503));
+    }
+
+    #[test]
     fn a_token_stands_in_the_one_bearer_header() {
         let read = |values: &[&[u8]]| {
             let mut headers = HeaderMap::new();
