@@ -323,6 +323,8 @@ fn the_order_of_refusals_is_the_protocols() {
     let problem =
         refused(&start(&world.bob, &artifact_between("h", "bob", "nobody", soon())), 422, "invalid");
     assert_eq!(problem["field"], "to_agent", "an unknown agent");
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("`handoff-hub token add nobody`"), "{detail}");
     refused(&start(&world.bob, &expired), 403, "wrong_sender");
     refused(&start(&world.alice, &expired), 410, "expired");
     let too_far = artifact("h", soon() + 7 * 86_400_000);
@@ -493,6 +495,20 @@ fn tokens_are_made_listed_and_revoked_and_only_their_hashes_lie_on_disk() {
     for token in [&world.bob, &second] {
         refused(&world.hub.request(token, "GET", "/v1/handoffs", b""), 401, "unauthenticated");
     }
+}
+
+#[test]
+fn a_repeated_start_is_answered_also_when_its_target_is_gone() {
+    let binary = shipped();
+    let world = World::new();
+    let data = world.dir.path().to_string_lossy().into_owned();
+    let (first, other) = (artifact("h", soon()), artifact("other", soon()));
+    let started = world.start(&first);
+    assert_eq!(started.status, 201);
+    assert_eq!(run(&binary, &["token", "revoke", "alice", "--data", &data]).status.code(), Some(0));
+    let again = world.start(&first);
+    assert_eq!((again.status, again.json()), (200, started.json()), "the same as the first time");
+    assert_eq!(refused(&world.start(&other), 422, "invalid")["field"], "to_agent");
 }
 
 #[test]

@@ -114,7 +114,8 @@ fn is_json_type(text: &str) -> bool {
 /// A start: the body is the artifact.
 ///
 /// # Errors
-/// 413, `malformed`, `invalid`; a target that the hub does not know is `invalid` as well.
+/// 413, `malformed`, `invalid`. Whether a target that the hub does not know is refused is the relay's to say: a repeat
+/// is answered as the first time, though the target's tokens are revoked by now (rule S9).
 pub(super) fn start(
     bytes: &[u8],
     sender: AgentId,
@@ -125,11 +126,8 @@ pub(super) fn start(
         return Err(Problem::new(Kind::Refused(Refusal::Malformed), detail));
     }
     let header = Artifact::parse(bytes)?.header();
-    if !knows(&header.to_agent) {
-        let wanted = format!("names {}, which no agent of this hub is called", header.to_agent);
-        return Err(Problem::invalid("to_agent", &wanted));
-    }
-    Ok(Request::Start { sender, start: header.start(), bytes: bytes.into() })
+    let target_known = knows(&header.to_agent);
+    Ok(Request::Start { sender, start: header.start(), bytes: bytes.into(), target_known })
 }
 
 /// A target's command. An empty body says as much as `{}`.

@@ -1,6 +1,7 @@
 //! One request, from its bytes to its answer. The order of what is checked is the protocol's precedence: route,
 //! token, body, fields; and then the relay's.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -183,28 +184,39 @@ struct About {
     handoff: Option<HandoffId>,
     /// It would finish a claim, and does not say which.
     names_no_claim: bool,
+    /// It would start a handoff to this agent, whom the hub does not know.
+    unknown_target: Option<AgentId>,
 }
 
 impl About {
     fn of(request: &Request) -> Self {
-        let (handoff, names_no_claim) = match request {
-            Request::Start { start, .. } => (Some(start.id), false),
-            Request::Complete { handoff, claim_id, .. } | Request::Reject { handoff, claim_id, .. } => {
-                (Some(*handoff), claim_id.is_none())
+        let about = |handoff: &HandoffId| Self { handoff: Some(*handoff), ..Self::default() };
+        match request {
+            Request::Start { start, target_known, .. } => {
+                Self { unknown_target: (!target_known).then_some(start.target), ..about(&start.id) }
             }
-            Request::Accept { handoff, .. } | Request::Get { handoff, .. } => (Some(*handoff), false),
-            Request::Poll { .. } | Request::List { .. } | Request::Health => (None, false),
-        };
-        Self { handoff, names_no_claim }
+            Request::Complete { handoff, claim_id, .. } | Request::Reject { handoff, claim_id, .. } => {
+                Self { names_no_claim: claim_id.is_none(), ..about(handoff) }
+            }
+            Request::Accept { handoff, .. } | Request::Get { handoff, .. } => about(handoff),
+            Request::Poll { .. } | Request::List { .. } | Request::Health => Self::default(),
+        }
     }
 
     /// What the refusal cannot say without knowing what was asked; none when it says it all.
-    fn hint(&self, refusal: Refusal) -> Option<&'static str> {
-        if refusal == Refusal::Invalid(Field::ExpiresAt) {
+    fn hint(&self, refusal: Refusal) -> Option<Cow<'static, str>> {
+        if refusal == Refusal::Invalid(Field::ToAgent)
+            && let Some(target) = self.unknown_target
+        {
+            let detail = format!(
+                "No agent of this hub is called `{target}`; its operator can add one with `handoff-hub token add {target}`."
+            );
+            Some(detail.into())
+        } else if refusal == Refusal::Invalid(Field::ExpiresAt) {
             // The artifact was parsed: this is the one thing about it that only the time can tell.
-            Some("`expires_at` must be at most 7 days from now.")
+            Some("`expires_at` must be at most 7 days from now.".into())
         } else if refusal == Refusal::WrongClaim && self.names_no_claim {
-            Some("The handoff is claimed under a claim_id; send the claim_id that you accepted with.")
+            Some("The handoff is claimed under a claim_id; send the claim_id that you accepted with.".into())
         } else {
             None
         }
