@@ -230,6 +230,40 @@ fn a_waiting_poll_is_answered_by_the_start_that_it_waits_for() {
 }
 
 #[test]
+fn asked_to_stop_it_answers_the_polls_that_wait_and_ends_well() {
+    for signal in ["TERM", "INT"] {
+        let World { dir, hub, alice, .. } = World::new();
+        let address = hub.address();
+        let bearer = format!("Bearer {alice}");
+        let head = format!("GET /poll?wait=50 HTTP/1.1\r\nhost: h\r\nauthorization: {bearer}\r\n\r\n");
+        // Answered one after the other: when the first is, the hub has read the second.
+        let both = [b"GET /livez HTTP/1.1\r\nhost: h\r\n\r\n", head.as_bytes()].concat();
+        let (told, heard) = std::sync::mpsc::channel();
+        let polled = std::thread::spawn(move || http::after_the_first(address, &both, &told));
+        heard.recv().expect("the first answer came");
+        let (exit, said) = hub.signal(signal);
+        assert_eq!(exit.code(), Some(0), "{signal}: {said}");
+        let polled = polled.join().expect("it does not panic").expect("an answer");
+        let polled = String::from_utf8_lossy(&polled);
+        assert!(polled.starts_with("HTTP/1.1 204 "), "{signal}: {polled}");
+        drop(dir);
+    }
+}
+
+/// Prior knowledge, as gRPC-like clients and proxies speak it.
+#[test]
+fn curl_speaks_http_2_to_it() {
+    let world = World::new();
+    let url = format!("http://{}/poll", world.hub.address());
+    let out = Command::new("curl")
+        .args(["-sS", "--http2-prior-knowledge", "-w", "%{http_version} %{http_code}", "-H"])
+        .args([&format!("Authorization: Bearer {}", world.alice), &url])
+        .output()
+        .expect("curl is installed: scripts/test sees to it");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), "2 204", "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
 fn what_is_acknowledged_survives_a_kill() {
     let binary = shipped();
     let World { dir, hub, bob, alice } = World::with(&binary, &[]);
@@ -289,10 +323,14 @@ fn the_order_of_refusals_is_the_protocols() {
     let problem =
         refused(&start(&world.bob, &artifact_between("h", "bob", "nobody", soon())), 422, "invalid");
     assert_eq!(problem["field"], "to_agent", "an unknown agent");
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("`handoff-hub token add nobody`"), "{detail}");
     refused(&start(&world.bob, &expired), 403, "wrong_sender");
     refused(&start(&world.alice, &expired), 410, "expired");
     let too_far = artifact("h", soon() + 7 * 86_400_000);
-    assert_eq!(refused(&start(&world.bob, &too_far), 422, "invalid")["field"], "expires_at");
+    let problem = refused(&start(&world.bob, &too_far), 422, "invalid");
+    assert_eq!(problem["field"], "expires_at");
+    assert_eq!(problem["detail"], "`expires_at` must be at most 7 days from now.");
     assert_eq!(world.names("handoff"), Vec::<String>::new(), "nothing was written");
 
     refused(&world.act("h", "accept", &json!({})), 404, "not_found");
@@ -315,6 +353,11 @@ fn the_order_of_refusals_is_the_protocols() {
     );
     assert_eq!(world.act("h", "accept", &json!({ "claim_id": "c" })).status, 200);
     refused(&world.act("h", "complete", &json!({ "claim_id": "d" })), 409, "wrong_claim");
+    for (verb, body) in [("complete", json!({})), ("reject", json!({ "reason": "no" }))] {
+        let problem = refused(&world.act("h", verb, &body), 409, "wrong_claim");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("send the claim_id that you accepted with"), "{detail}");
+    }
     assert_eq!(world.act("h", "complete", &json!({ "claim_id": "c" })).status, 200);
     refused(&world.act("h", "accept", &json!({ "claim_id": "c" })), 409, "already_completed");
     let stranger = token(&shipped(), world.dir.path(), "eve");
@@ -388,8 +431,6 @@ fn whatever_is_sent_is_refused_in_good_order_and_nothing_is_written() {
         b"GET / HTTP/9.9\r\n\r\n",
         b"POST /start HTTP/1.1\r\nhost: h\r\ncontent-length: -5\r\n\r\n",
         b"POST /start HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
-        b"GET /poll HTTP/1.1\r\nhost: h\r\nauthorization: \xff\xff\r\n\r\n",
-        b"GET /poll HTTP/1.1\r\nhost: h\r\nauthorization: Bearer\r\n\r\n",
         format!("GET /{long} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes(),
         format!("GET / HTTP/1.1\r\nhost: h\r\nx: {long}{long}{long}{long}{long}\r\n\r\n").as_bytes(),
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\xff\x09\x09\x00\x00\x00\x00garbage",
@@ -398,6 +439,14 @@ fn whatever_is_sent_is_refused_in_good_order_and_nothing_is_written() {
         let answer = http::raw(world.hub.address(), bytes).unwrap_or_default();
         let text = String::from_utf8_lossy(&answer);
         assert!(!text.starts_with("HTTP/1.1 5") || text.starts_with("HTTP/1.1 505"), "{text}");
+    }
+    for head in [b"\xff\xff".as_slice(), b"Bearer"] {
+        let head =
+            [b"GET /poll HTTP/1.1\r\nhost: h\r\nconnection: close\r\nauthorization: ", head, b"\r\n\r\n"]
+                .concat();
+        let answer = http::raw_and_open(world.hub.address(), &head).expect("an answer");
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.starts_with("HTTP/1.1 401 "), "{text}");
     }
     for directory in ["handoff", "claimed", "archive", "rejected", "quarantine"] {
         assert_eq!(world.names(directory), Vec::<String>::new(), "{directory}");
@@ -446,6 +495,20 @@ fn tokens_are_made_listed_and_revoked_and_only_their_hashes_lie_on_disk() {
     for token in [&world.bob, &second] {
         refused(&world.hub.request(token, "GET", "/v1/handoffs", b""), 401, "unauthenticated");
     }
+}
+
+#[test]
+fn a_repeated_start_is_answered_also_when_its_target_is_gone() {
+    let binary = shipped();
+    let world = World::new();
+    let data = world.dir.path().to_string_lossy().into_owned();
+    let (first, other) = (artifact("h", soon()), artifact("other", soon()));
+    let started = world.start(&first);
+    assert_eq!(started.status, 201);
+    assert_eq!(run(&binary, &["token", "revoke", "alice", "--data", &data]).status.code(), Some(0));
+    let again = world.start(&first);
+    assert_eq!((again.status, again.json()), (200, started.json()), "the same as the first time");
+    assert_eq!(refused(&world.start(&other), 422, "invalid")["field"], "to_agent");
 }
 
 #[test]

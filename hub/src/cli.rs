@@ -1,7 +1,6 @@
 //! The command line: what its commands do. Standard output carries what was asked for and nothing else; whatever a
 //! person should know besides goes to standard error. Exit codes: 0 as asked, 1 failed, 2 not understood.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -11,14 +10,14 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use handoff_kernel::ident::AgentId;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::ambient::SystemClock;
 use crate::clock::Clock;
 use crate::demo;
 use crate::relay::Config;
-use crate::server::{Server, say, token_command};
-use crate::tokens::{Scope, Token, TokenFile};
+use crate::server::{Server, say, token_command, written};
+use crate::tokens::{Added, Scope, Token, TokenFile};
 
 /// How to run the hub.
 #[derive(Debug, Args)]
@@ -27,7 +26,7 @@ pub struct ServeOptions {
     #[arg(long, value_name = "DIR", default_value = "./handoff-data")]
     data: PathBuf,
     /// Where to listen; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8787", value_parser = address)]
     listen: SocketAddr,
 }
 
@@ -41,7 +40,8 @@ pub enum TokenCommand {
         /// The hub's data directory
         #[arg(long, value_name = "DIR", default_value = "./handoff-data")]
         data: PathBuf,
-        /// What it is good for: send, receive, observe; send and receive unless said otherwise
+        /// What it is good for: send, receive, observe; send and receive unless said otherwise. For two, put a comma
+        /// between them, or give the option twice
         #[arg(long, value_name = "SCOPE", value_delimiter = ',', default_values = ["send", "receive"])]
         scope: Vec<Scope>,
     },
@@ -68,6 +68,10 @@ pub struct DemoOptions {
     /// End with the play, and exit 0 only if every step went as told
     #[arg(long)]
     once: bool,
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "it must be IP:PORT, such as 127.0.0.1:8787")
 }
 
 /// `serve`: until a signal says stop.
@@ -98,19 +102,40 @@ pub fn serve_for_tests(
 /// `token add | list | revoke`.
 #[must_use]
 pub fn token(command: TokenCommand) -> ExitCode {
-    let done = match command {
-        TokenCommand::Add { name, data, scope } => {
-            let scopes: BTreeSet<Scope> = scope.into_iter().collect();
-            let added = TokenFile::in_directory(data).add(name, scopes, SystemClock::start().wall());
-            added.map(|secret| format!("{}\n", secret.reveal()))
-        }
-        TokenCommand::List { data } => TokenFile::in_directory(data).list().map(|tokens| table(&tokens)),
-        TokenCommand::Revoke { name, data } => {
-            let gone = TokenFile::in_directory(data).revoke(&name);
-            gone.map(|tokens| tokens.iter().map(|t| format!("revoked {} of {}\n", t.id, t.agent)).collect())
-        }
-    };
-    ended(done.map_err(|error| error.to_string()).and_then(|text| print(&text)))
+    ended(match command {
+        TokenCommand::Add { name, data, scope } => add(name, data, scope),
+        TokenCommand::List { data } => list(data),
+        TokenCommand::Revoke { name, data } => revoke(&name, data),
+    })
+}
+
+fn add(name: AgentId, data: PathBuf, scopes: Vec<Scope>) -> Result<(), String> {
+    let file = TokenFile::in_directory(data);
+    let added = file.add(name, scopes.into_iter().collect(), SystemClock::start().wall());
+    let Added { id, secret } = added.map_err(|error| error.to_string())?;
+    if let Err(error) = print(&format!("{}\n", secret.reveal())) {
+        // A token that nobody has seen is of no use to anybody but a thief.
+        return Err(match file.revoke(&id) {
+            Ok(_) => format!("{error} The token is revoked again."),
+            Err(left) => format!("{error} The token {id} is left, which nobody has seen: {left}"),
+        });
+    }
+    say(&format!("This is token {id} of {name}. It is not shown again."));
+    Ok(())
+}
+
+fn list(data: PathBuf) -> Result<(), String> {
+    let tokens = TokenFile::in_directory(data).list().map_err(|error| error.to_string())?;
+    if tokens.is_empty() {
+        say("No tokens.");
+        return Ok(());
+    }
+    print(&table(&tokens))
+}
+
+fn revoke(name: &str, data: PathBuf) -> Result<(), String> {
+    let gone = TokenFile::in_directory(data).revoke(name).map_err(|error| error.to_string())?;
+    print(&gone.iter().map(|t| format!("revoked {} of {}\n", t.id, t.agent)).collect::<String>())
 }
 
 /// `demo`.
@@ -118,6 +143,11 @@ pub fn token(command: TokenCommand) -> ExitCode {
 pub fn demo(options: &DemoOptions) -> ExitCode {
     ended(in_runtime(async {
         let stop = stop_signals().map_err(|error| format!("Signals cannot be heard: {error}."))?;
+        // A terminal that is closed must not leave the demo's directory behind. A hub that serves is as it always
+        // was: it may have been started by `nohup`.
+        let hangup =
+            signal(SignalKind::hangup()).map_err(|error| format!("Signals cannot be heard: {error}."))?;
+        let stop = either(stop, hangup);
         demo::play(options.once, stop).await.map_err(|error| error.to_string())
     }))
 }
@@ -126,9 +156,10 @@ pub fn demo(options: &DemoOptions) -> ExitCode {
 fn table(tokens: &[Token]) -> String {
     let line = |token: &Token| {
         let scopes: Vec<_> = token.scopes.iter().map(|scope| scope.name()).collect();
-        format!("{}  {}  {:<20}  {}\n", token.id, token.created_at, scopes.join(","), token.agent)
+        format!("{:<10}  {:<24}  {:<20}  {}\n", token.id, token.created_at, scopes.join(","), token.agent)
     };
-    tokens.iter().map(line).collect()
+    let head = format!("{:<10}  {:<24}  {:<20}  agent\n", "id", "made at", "scopes");
+    std::iter::once(head).chain(tokens.iter().map(line)).collect()
 }
 
 /// Runs a hub until it is told to stop.
@@ -169,6 +200,13 @@ fn stop_signals() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+async fn either(stop: impl Future<Output = ()>, mut signal: Signal) {
+    tokio::select! {
+        () = stop => {}
+        _ = signal.recv() => {}
+    }
+}
+
 fn in_runtime<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let runtime = Runtime::new().map_err(|error| format!("The runtime cannot start: {error}."))?;
     runtime.block_on(work)
@@ -182,13 +220,15 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn ended(result: Result<(), impl Display>) -> ExitCode {
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error.to_string());
             ExitCode::FAILURE
         }
-    }
+    };
+    written();
+    code
 }
 
 #[cfg(test)]
@@ -200,10 +240,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = TokenFile::in_directory(dir.path().to_owned());
         let alice = AgentId::parse("alice").unwrap();
-        let secret =
-            file.add(alice, BTreeSet::from([Scope::Receive]), handoff_kernel::time::Time(0)).unwrap();
+        let secret = file.add(alice, [Scope::Receive].into(), handoff_kernel::time::Time(0)).unwrap().secret;
         let shown = table(&file.list().unwrap());
-        assert!(shown.contains("1970-01-01T00:00:00Z  receive") && shown.ends_with("  alice\n"), "{shown}");
+        assert!(
+            shown.contains("1970-01-01T00:00:00Z      receive") && shown.ends_with("  alice\n"),
+            "{shown}"
+        );
+        assert!(shown.starts_with("id "), "{shown}");
         assert!(!shown.contains(secret.reveal()));
     }
 }

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use crate::ambient::{self, SystemClock};
 use crate::clock::Clock as _;
 use crate::relay::Config;
-use crate::server::Server;
+use crate::server::{Server, say};
 use crate::tokens::{Scope, TokenFile};
 use client::{Client, Response};
 use stage::{Stage, ensure};
@@ -55,7 +55,14 @@ impl Trouble {
 /// # Errors
 /// When a step did not go as told, or could not be done.
 pub async fn play(once: bool, stop: impl Future<Output = ()>) -> Result<(), Trouble> {
-    let directory = tempfile::Builder::new().prefix("handoff-demo-").tempdir().map_err(Trouble::of)?;
+    let no_directory = |error| {
+        let parent = std::env::temp_dir();
+        let parent = parent.display();
+        Trouble(format!(
+            "The demo cannot make a directory in {parent}: {error}. Set TMPDIR to one that is there."
+        ))
+    };
+    let directory = tempfile::Builder::new().prefix("handoff-demo-").tempdir().map_err(no_directory)?;
     let data = directory.path();
     let listen = ([127, 0, 0, 1], 0).into();
     let config = Config::on(data.to_owned());
@@ -72,8 +79,8 @@ pub async fn play(once: bool, stop: impl Future<Output = ()>) -> Result<(), Trou
         let file = TokenFile::in_directory(data.to_owned());
         let with_token = |name: &str| {
             let scopes = [Scope::Send, Scope::Receive].into();
-            let secret = file.add(agent(name), scopes, SystemClock::start().wall()).map_err(Trouble::of)?;
-            Ok::<_, Trouble>(Client { hub, token: secret.reveal().to_owned() })
+            let added = file.add(agent(name), scopes, SystemClock::start().wall()).map_err(Trouble::of)?;
+            Ok::<_, Trouble>(Client { hub, token: added.secret.reveal().to_owned() })
         };
         let key = Key::new(&ambient::random::<32>().map_err(Trouble::of)?).map_err(Trouble::of)?;
         let cast = Cast { bob: with_token("bob")?, alice: with_token("alice")?, key };
@@ -90,6 +97,7 @@ pub async fn play(once: bool, stop: impl Future<Output = ()>) -> Result<(), Trou
     };
     if result.is_ok() && !once {
         stop.await;
+        say("The demo stops, and its directory is removed.");
     }
     drop(end);
     running.await.map_err(Trouble::of)?.map_err(Trouble::of)?;

@@ -145,7 +145,7 @@ impl<C: Clock> Relay<C> {
     /// Takes one request. Its reply comes out of [`Self::drain`] or [`Self::commit`], under the same ticket.
     pub fn submit(&mut self, ticket: Ticket, request: Request) {
         match request {
-            Request::Start { sender, start, bytes } => {
+            Request::Start { sender, start, bytes, .. } => {
                 let handoff = start.id;
                 self.begin(Some(ticket), handoff, Command::Start { sender, artifact: start }, Some(bytes));
             }

@@ -35,6 +35,8 @@ pub enum Request {
         start: Start<Wire>,
         /// The artifact, verbatim.
         bytes: Arc<[u8]>,
+        /// Whether the hub knows the target: only then may a handoff be started; a repeat is answered all the same.
+        target_known: bool,
     },
     /// Take over.
     Accept {

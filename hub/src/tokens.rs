@@ -8,20 +8,23 @@
 //! Whoever adds or revokes holds `DATA/tokens.lock` from reading to renaming, so that two cannot lose each other's
 //! change. A running hub looks at the file before each request and takes over what has changed.
 
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use handoff_kernel::ident::{AgentId, Digest};
 use handoff_kernel::time::Time;
 use handoff_kernel::timestamp::Rfc3339;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::ambient;
+pub use secret::{Secret, is_token};
 
 /// The format of `tokens.json` that this hub writes and knows.
 const FORMAT: u64 = 1;
@@ -31,12 +34,6 @@ const LIVE_AN_AGENT: usize = 2;
 
 /// More than this is no list of tokens that this file format was made for.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
-
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const PREFIX: &str = "hh_";
-/// 62⁴³ is just above 2²⁵⁶, and 62⁶ above 2³².
-const SECRET_DIGITS: usize = 43;
-const CHECK_DIGITS: usize = 6;
 
 /// What a token lets its agent do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,59 +66,6 @@ impl std::str::FromStr for Scope {
         let all = [Self::Send, Self::Receive, Self::Observe];
         all.into_iter().find(|scope| scope.name() == text).ok_or("a scope is send, receive or observe")
     }
-}
-
-/// A token's text: the secret itself. It is shown once, when it is made.
-pub struct Secret(String);
-
-impl Secret {
-    fn new(random: [u8; 32]) -> Self {
-        let mut text = PREFIX.to_owned();
-        base62(&random, SECRET_DIGITS, &mut text);
-        let check = checksum(&text);
-        text.push_str(&check);
-        Self(text)
-    }
-
-    /// The text, to be given to the agent.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hh_…)")
-    }
-}
-
-/// Whether a text is written as a token is, checksum included. Says nothing of whether anybody has it.
-#[must_use]
-pub fn is_token(text: &str) -> bool {
-    let Some((body, check)) = text.split_at_checked(PREFIX.len() + SECRET_DIGITS) else { return false };
-    text.starts_with(PREFIX) && checksum(body) == check
-}
-
-fn checksum(body: &str) -> String {
-    let mut text = String::new();
-    base62(&Digest::of(body.as_bytes()).0[..4], CHECK_DIGITS, &mut text);
-    text
-}
-
-/// Appends a big-endian number in base 62, with leading zeros.
-fn base62(number: &[u8], digits: usize, out: &mut String) {
-    let mut number = number.to_vec();
-    let mut text = vec![b'0'; digits];
-    for digit in text.iter_mut().rev() {
-        let remainder = number.iter_mut().fold(0, |carry: u16, byte| {
-            let value = carry << 8 | u16::from(*byte);
-            *byte = u8::try_from(value / 62).expect("the carry is below 62, so the value is below 62 * 256");
-            value % 62
-        });
-        *digit = DIGITS[usize::from(remainder)];
-    }
-    out.extend(text.into_iter().map(char::from));
 }
 
 /// What is kept of one token.
@@ -188,10 +132,12 @@ pub enum TokenError {
     Unreadable(PathBuf, String),
     /// A newer hub wrote the file.
     Format(PathBuf, u64),
-    /// The agent has as many as it may have.
-    Enough(AgentId, Vec<String>),
-    /// There is no token of this id, and no agent of this name that has one.
-    NoSuch(String),
+    /// There is no such data directory.
+    NoDirectory(PathBuf),
+    /// The agent has as many as it may have, in this data directory.
+    Enough(PathBuf, AgentId, Vec<String>),
+    /// There is no token of this id, and no agent of this name that has one, in this data directory.
+    NoSuch(PathBuf, String),
 }
 
 impl fmt::Display for TokenError {
@@ -214,17 +160,22 @@ impl fmt::Display for TokenError {
                 "{} has format {found}, and this hub knows format {FORMAT} only; use the hub that wrote it, or a newer one.",
                 path.display()
             ),
-            Self::Enough(agent, ids) => write!(
+            Self::NoDirectory(data) => {
+                write!(f, "There is no data directory {}; give the hub's with --data.", data.display())
+            }
+            Self::Enough(data, agent, ids) => write!(
                 f,
-                "{agent} has {} live tokens ({}), and more are not kept; revoke one first: handoff-hub token revoke {}",
+                "{agent} has {} live tokens ({}), and more are not kept; revoke one first: handoff-hub token revoke {} --data {}",
                 ids.len(),
                 ids.join(", "),
-                ids.first().map_or("ID", String::as_str)
+                ids.first().map_or("ID", String::as_str),
+                quoted(data)
             ),
-            Self::NoSuch(name) => {
+            Self::NoSuch(data, name) => {
                 write!(
                     f,
-                    "There is no token {name:?}, and no agent of that name has one; see: handoff-hub token list"
+                    "There is no token {name:?}, and no agent of that name has one; see: handoff-hub token list --data {}",
+                    quoted(data)
                 )
             }
         }
@@ -232,6 +183,26 @@ impl fmt::Display for TokenError {
 }
 
 impl std::error::Error for TokenError {}
+
+/// A path as a word of a shell's command line.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    let word = path.to_string_lossy();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/+:=@%".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.into_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// A token that was just made.
+#[derive(Debug)]
+pub struct Added {
+    /// Its public name.
+    pub id: String,
+    /// Its text.
+    pub secret: Secret,
+}
 
 /// The file of tokens in a data directory, to be changed.
 #[derive(Debug)]
@@ -250,19 +221,23 @@ impl TokenFile {
     ///
     /// # Errors
     /// When the agent has two already, or the file cannot be changed.
-    pub fn add(&self, agent: AgentId, scopes: BTreeSet<Scope>, now: Time) -> Result<Secret, TokenError> {
+    pub fn add(&self, agent: AgentId, scopes: BTreeSet<Scope>, now: Time) -> Result<Added, TokenError> {
         let no_chance = |error| TokenError::File("The source of random numbers".into(), error);
         let secret = Secret::new(ambient::random().map_err(no_chance)?);
         let id: [u8; 4] = ambient::random().map_err(no_chance)?;
         let id = id.iter().fold("t.".to_owned(), |id, byte| id + &format!("{byte:02x}"));
+        let failed = |error| TokenError::File(self.data.clone(), error);
+        // What agents hand over is nobody else's to read.
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.data).map_err(failed)?;
         self.change(|tokens| {
             let ids: Vec<_> = tokens.iter().filter(|t| t.agent == agent).map(|t| t.id.clone()).collect();
             if ids.len() >= LIVE_AN_AGENT {
-                return Err(TokenError::Enough(agent, ids));
+                return Err(TokenError::Enough(self.data.clone(), agent, ids));
             }
             let sha256 = Digest::of(secret.reveal().as_bytes());
-            tokens.push(Token { id, agent, sha256, scopes, created_at: Rfc3339(now).to_string() });
-            Ok(secret)
+            let created_at = Rfc3339(now).to_string();
+            tokens.push(Token { id: id.clone(), agent, sha256, scopes, created_at });
+            Ok(Added { id, secret })
         })
     }
 
@@ -271,21 +246,32 @@ impl TokenFile {
     /// # Errors
     /// When there is none, or the file cannot be changed.
     pub fn revoke(&self, name: &str) -> Result<Vec<Token>, TokenError> {
+        self.exists()?;
         self.change(|tokens| {
             let (gone, kept) =
                 std::mem::take(tokens).into_iter().partition(|t| t.id == name || t.agent.as_str() == name);
             *tokens = kept;
             let gone: Vec<Token> = gone;
-            if gone.is_empty() { Err(TokenError::NoSuch(name.to_owned())) } else { Ok(gone) }
+            if gone.is_empty() {
+                Err(TokenError::NoSuch(self.data.clone(), name.to_owned()))
+            } else {
+                Ok(gone)
+            }
         })
     }
 
     /// The live tokens, in the order in which they were made.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When there is no such directory, or the file is there and cannot be read.
     pub fn list(&self) -> Result<Vec<Token>, TokenError> {
+        self.exists()?;
         read(&self.path())
+    }
+
+    /// Only a hub and its first token make a directory: a misspelt one is not to be made by looking at it.
+    fn exists(&self) -> Result<(), TokenError> {
+        if self.data.is_dir() { Ok(()) } else { Err(TokenError::NoDirectory(self.data.clone())) }
     }
 
     fn path(&self) -> PathBuf {
@@ -298,13 +284,13 @@ impl TokenFile {
         change: impl FnOnce(&mut Vec<Token>) -> Result<R, TokenError>,
     ) -> Result<R, TokenError> {
         let failed = |error| TokenError::File(self.data.clone(), error);
-        std::fs::create_dir_all(&self.data).map_err(failed)?;
         let lock = self.data.join("tokens.lock");
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
+            .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
             .open(lock)
             .map_err(failed)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
@@ -320,7 +306,17 @@ impl TokenFile {
     /// Whole or not at all, and durable: a token that was given out works after a power cut.
     fn replace(&self, text: &[u8]) -> io::Result<()> {
         let new = self.data.join("tokens.json.new");
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        // One that is there is left from a crash, or is somebody's trap: it is not written into, in any case.
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .custom_flags(flags(OFlags::NOFOLLOW))
+            .open(&new)?;
         file.write_all(text)?;
         file.sync_all()?;
         std::fs::rename(&new, self.path())?;
@@ -328,12 +324,19 @@ impl TokenFile {
     }
 }
 
+/// As the standard library takes them.
+fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}
+
 /// The tokens in a file; none when it is not there.
 fn read(path: &Path) -> Result<Vec<Token>, TokenError> {
     let failed = |error| TokenError::File(path.to_owned(), error);
     let unreadable = |why: String| TokenError::Unreadable(path.to_owned(), why);
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let flags = flags(OFlags::NOFOLLOW | OFlags::NONBLOCK);
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) if file.metadata().map_err(failed)?.is_file() => file,
+        Ok(_) => return Err(unreadable("it is not a regular file".to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed(error)),
     };
@@ -441,7 +444,7 @@ impl Registry {
 }
 
 fn stamp(path: &Path) -> io::Result<Option<Stamp>> {
-    match path.metadata() {
+    match path.symlink_metadata() {
         Ok(about) => Ok(Some((about.dev(), about.ino(), about.mtime(), about.mtime_nsec(), about.len()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -462,41 +465,7 @@ mod tests {
     }
 
     fn add(file: &TokenFile, name: &str) -> String {
-        file.add(agent(name), both(), Time(0)).unwrap().reveal().to_owned()
-    }
-
-    #[test]
-    fn a_token_is_what_its_regular_expression_says_and_checks_itself() {
-        for bytes in [[0; 32], [0xff; 32], [7; 32]] {
-            let secret = Secret::new(bytes);
-            let digits = secret.reveal().strip_prefix("hh_").unwrap();
-            assert!(digits.len() == 49 && digits.bytes().all(|b| b.is_ascii_alphanumeric()), "{digits}");
-            assert!(is_token(secret.reveal()));
-            assert!(!is_token(&secret.reveal().replace("hh_", "hx_")));
-            assert!(!is_token(&format!("{}0", secret.reveal())));
-            assert!(!is_token(&secret.reveal()[..51]));
-            assert_eq!(format!("{secret:?}"), "Secret(hh_…)");
-        }
-        let text = Secret::new([9; 32]).reveal().to_owned();
-        for at in 3..text.len() {
-            let other = if text.as_bytes()[at] == b'a' { "b" } else { "a" };
-            assert!(!is_token(&[&text[..at], other, &text[at + 1..]].concat()), "one digit changed at {at}");
-        }
-        for text in ["", "hh_", "é", &"é".repeat(26), &"h".repeat(52)] {
-            assert!(!is_token(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn base62_is_positional_with_leading_zeros() {
-        let shown = |number: &[u8], digits| {
-            let mut text = String::new();
-            base62(number, digits, &mut text);
-            text
-        };
-        assert_eq!(shown(&[0, 61], 3), "00z");
-        assert_eq!(shown(&[0, 62], 3), "010");
-        assert_eq!(shown(&[0xff; 4], 6), "4gfFC3");
+        file.add(agent(name), both(), Time(0)).unwrap().secret.reveal().to_owned()
     }
 
     #[test]
@@ -511,6 +480,44 @@ mod tests {
             "{text}"
         );
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(path.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_neither_read_nor_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TokenFile::in_directory(dir.path().to_owned());
+        let (elsewhere, new) = (dir.path().join("elsewhere"), dir.path().join("tokens.json.new"));
+        std::fs::write(&elsewhere, "untouched").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, new).unwrap();
+        add(&file, "alice");
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), "untouched");
+
+        let path = dir.path().join("tokens.json");
+        std::fs::rename(&path, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(file.list().is_err() && Registry::open(dir.path()).is_err(), "a link");
+        std::fs::remove_file(&path).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, 0o600.into(), 0).unwrap();
+        assert!(
+            file.list().unwrap_err().to_string().contains("tokens.json"),
+            "a fifo, which nobody waits for"
+        );
+    }
+
+    #[test]
+    fn looking_makes_no_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let nowhere = dir.path().join("no where");
+        let file = TokenFile::in_directory(nowhere.clone());
+        for told in [file.list().unwrap_err(), file.revoke("alice").unwrap_err()] {
+            assert!(told.to_string().contains("There is no data directory"), "{told}");
+        }
+        assert!(!nowhere.exists());
+        add(&file, "alice");
+        let told = file.revoke("bob").unwrap_err().to_string();
+        assert!(told.ends_with(&format!("token list --data '{}'", nowhere.display())), "{told}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// A hub on a data directory of its own.
 struct Hub {
@@ -46,7 +46,7 @@ impl Hub {
     fn token(&self, agent: &str, scopes: &[Scope]) -> String {
         let file = TokenFile::in_directory(self.data.path().to_owned());
         let scopes: BTreeSet<_> = scopes.iter().copied().collect();
-        file.add(AgentId::parse(agent).unwrap(), scopes, Time(0)).unwrap().reveal().to_owned()
+        file.add(AgentId::parse(agent).unwrap(), scopes, Time(0)).unwrap().secret.reveal().to_owned()
     }
 
     /// Tokens for bob and alice.
@@ -67,6 +67,23 @@ impl Hub {
         let mut request = self.request(method, path, token, body);
         *request.uri_mut() = path.parse().unwrap();
         whole(sender.send_request(request).await.unwrap()).await
+    }
+
+    /// Sends this many polls of an agent that wait long.
+    async fn polls(&self, token: &str, count: usize) -> JoinSet<Response<Bytes>> {
+        let mut polls = JoinSet::new();
+        while polls.len() < count {
+            let stream = TokioIo::new(TcpStream::connect(self.address).await.unwrap());
+            let (mut sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+            tokio::spawn(connection);
+            // As many as the hub allows on one connection.
+            for _ in 0..(count - polls.len()).min(256) {
+                let answer = sender.send_request(self.request("GET", "/poll?wait=50", token, ""));
+                polls.spawn(async move { whole(answer.await.unwrap()).await });
+            }
+        }
+        polls
     }
 
     async fn end(self) -> Result<(), Failed> {
@@ -220,15 +237,109 @@ async fn a_token_does_what_its_scopes_say_and_lets_its_agent_look() {
     let hub = Hub::start().await;
     let [_, alice] = hub.pair();
     let (sender, receiver) = (hub.token("bob", &[Scope::Send]), hub.token("alice", &[Scope::Receive]));
+    let observer = hub.token("eve", &[Scope::Observe]);
     assert_eq!(hub.send("POST", "/v1/handoffs", &sender, artifact("h")).await.status(), 201);
-    for (method, path, token) in
-        [("POST", "/start", &receiver), ("GET", "/poll", &sender), ("POST", "/v1/handoffs/h/accept", &sender)]
-    {
+    let sending = ["/v1/handoffs", "/start", "/api/v1/handoffs/start"].map(|path| ("POST", path.to_owned()));
+    let mut receiving = vec![];
+    for base in ["", "/v1/handoffs", "/api/v1/handoffs"] {
+        let named = if base.is_empty() { "" } else { "/h" };
+        receiving.push(("GET", format!("{base}/poll")));
+        receiving
+            .extend(["accept", "complete", "reject"].map(|act| ("POST", format!("{base}{named}/{act}"))));
+    }
+    let to_send = sending.iter().flat_map(|what| [(what, &receiver), (what, &observer)]);
+    let to_receive = receiving.iter().flat_map(|what| [(what, &sender), (what, &observer)]);
+    for ((method, path), token) in to_send.chain(to_receive) {
         let answer = hub.send(method, path, token, "").await;
-        assert_eq!((answer.status().as_u16(), &json(&answer)["reason"]), (403, &"insufficient_scope".into()));
+        let told = (answer.status().as_u16(), json(&answer)["reason"].clone());
+        assert_eq!(told, (403, "insufficient_scope".into()), "{method} {path}");
     }
     for token in [&sender, &receiver, &alice] {
         assert_eq!(hub.send("GET", "/v1/handoffs/h", token, "").await.status(), 200);
+        assert_eq!(hub.send("GET", "/v1/handoffs/h?include=artifact", token, "").await.status(), 200);
+        assert_eq!(hub.send("GET", "/v1/handoffs", token, "").await.status(), 200);
     }
+    hub.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_may_not_receive_gets_no_artifact_by_looking() {
+    let hub = Hub::start().await;
+    let bob = hub.token("bob", &[Scope::Send]);
+    let alice = hub.token("alice", &[Scope::Send]);
+    assert_eq!(hub.send("POST", "/v1/handoffs", &bob, artifact("h")).await.status(), 201);
+    let answer = hub.send("GET", "/v1/handoffs/h?include=artifact", &alice, "").await;
+    let told = (answer.status().as_u16(), json(&answer)["reason"].clone());
+    assert_eq!(told, (403, "insufficient_scope".into()));
+    assert_eq!(hub.send("GET", "/v1/handoffs/h", &alice, "").await.status(), 200);
+    hub.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_waits_while_its_token_is_revoked_is_shown_nothing() {
+    let hub = Hub::start().await;
+    let [bob, alice] = hub.pair();
+    // Whichever of the two the hub hears of first: it must show nothing.
+    let mut polls = hub.polls(&alice, 1).await;
+    TokenFile::in_directory(hub.data.path().to_owned()).revoke("alice").unwrap();
+    hub.token("alice", &[Scope::Receive]);
+    assert_eq!(hub.send("POST", "/v1/handoffs", &bob, artifact("h")).await.status(), 201);
+    let answer = polls.join_next().await.unwrap().unwrap();
+    assert_eq!((answer.status().as_u16(), json(&answer)["reason"].as_str()), (401, Some("unauthenticated")));
+    hub.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_polls_too_much_is_told_so_and_a_hub_that_stops_answers_every_poll() {
+    let hub = Hub::start().await;
+    let [bob, alice] = hub.pair();
+    let mut polls = hub.polls(&alice, 1024 + 6).await;
+    for _ in 0..6 {
+        let refused = polls.join_next().await.unwrap().unwrap();
+        assert_eq!((refused.status().as_u16(), json(&refused)["reason"].as_str()), (429, Some("too_many")));
+        assert_eq!(refused.headers()["retry-after"], "1");
+    }
+    assert_eq!(hub.send("GET", "/v1/handoffs/poll", &bob, "").await.status(), 204, "nobody else's fault");
+    hub.end().await.unwrap();
+    let answered = polls.join_all().await;
+    assert!(answered.len() == 1024 && answered.iter().all(|answer| answer.status() == 204));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_parameters_takes_none() {
+    let hub = Hub::start().await;
+    let [bob, alice] = hub.pair();
+    for (path, token) in
+        [("/v1/handoffs?x=1", &bob), ("/start?wait=1", &bob), ("/v1/handoffs/h/accept?claim_id=c", &alice)]
+    {
+        let answer = hub.send("POST", path, token, artifact("h")).await;
+        assert_eq!(
+            (answer.status().as_u16(), json(&answer)["reason"].as_str()),
+            (422, Some("invalid")),
+            "{path}"
+        );
+    }
+    assert_eq!(hub.send("POST", "/v1/handoffs", &bob, artifact("h")).await.status(), 201);
+    hub.end().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_with_a_ttl_says_when_it_lapses_and_a_completed_story_tells_all() {
+    let hub = Hub::start().await;
+    let [bob, alice] = hub.pair();
+    let sent = artifact("h").replace("\"reason\"", "\"claim_ttl_seconds\":60,\"reason\"");
+    assert_eq!(hub.send("POST", "/v1/handoffs", &bob, sent).await.status(), 201);
+    let claimed = json(&hub.send("POST", "/v1/handoffs/h/accept", &alice, "{\"claim_id\":\"c\"}").await);
+    let at = |text: &Value| handoff_kernel::timestamp::parse(text.as_str().unwrap()).unwrap();
+    assert_eq!(at(&claimed["claim_expires_at"]).0, at(&claimed["claimed_at"]).0 + 60_000);
+    let complete = "{\"claim_id\":\"c\",\"result\":7}";
+    let completed = json(&hub.send("POST", "/v1/handoffs/h/complete", &alice, complete).await);
+    let story = json(&hub.send("GET", "/v1/handoffs/h", &bob, "").await);
+    assert_eq!((&story["claim_ttl_seconds"], &story["result"]), (&60.into(), &7.into()));
+    assert_eq!(story["claim"]["claim_expires_at"], claimed["claim_expires_at"]);
+    let history: Vec<_> =
+        story["history"].as_array().unwrap().iter().map(|e| [&e["event"], &e["by"]]).collect();
+    assert_eq!(history, [["started", "bob"], ["claimed", "alice"], ["completed", "alice"]]);
+    assert_eq!(story["history"][2]["at"], completed["completed_at"]);
     hub.end().await.unwrap();
 }

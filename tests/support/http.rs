@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 /// A server that says nothing for this long has hung: longer than any poll may wait (50 s).
@@ -66,6 +67,31 @@ pub(crate) fn raw(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = connect(to)?;
     stream.write_all(bytes)?;
     stream.shutdown(Shutdown::Write)?;
+    rest(stream)
+}
+
+/// The same, but the sending side stays open: a server may take its end for that of the client, and not answer. The
+/// bytes must ask for the connection to be closed.
+pub(crate) fn raw_and_open(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = connect(to)?;
+    stream.write_all(bytes)?;
+    rest(stream)
+}
+
+/// Sends these bytes, which are two requests, tells when the first is answered, and gives back what comes then.
+pub(crate) fn after_the_first(to: SocketAddr, bytes: &[u8], told: &Sender<()>) -> io::Result<Vec<u8>> {
+    let mut stream = connect(to)?;
+    stream.write_all(bytes)?;
+    let mut stream = BufReader::new(stream);
+    read_response(&mut stream, "GET")?;
+    // Whoever does not listen any more has failed already.
+    let _ = told.send(());
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all)?;
+    Ok(all)
+}
+
+fn rest(mut stream: TcpStream) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     match stream.read_to_end(&mut all) {
         Err(e) if all.is_empty() => Err(e),

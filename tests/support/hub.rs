@@ -95,8 +95,13 @@ impl Hub {
     }
 
     /// Asks it to stop (SIGTERM) and waits until it has; gives back its exit status and its stderr.
-    pub(crate) fn terminate(mut self) -> (ExitStatus, String) {
-        let asked = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+    pub(crate) fn terminate(self) -> (ExitStatus, String) {
+        self.signal("TERM")
+    }
+
+    /// Sends it a signal that stops it, and waits until it has; gives back its exit status and its stderr.
+    pub(crate) fn signal(mut self, name: &str) -> (ExitStatus, String) {
+        let asked = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
         assert!(asked.is_ok_and(|status| status.success()), "the signal could not be sent");
         let status = self.child.wait().expect("a child can be waited for");
         (status, self.stderr())

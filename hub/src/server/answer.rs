@@ -1,5 +1,7 @@
 //! Answers: what the hub says when all is well. Times are RFC 3339 in UTC.
 
+use std::sync::Arc;
+
 use handoff_kernel::command;
 use handoff_kernel::command::EventKind;
 use handoff_kernel::ident::{HandoffId, Mac, Wire};
@@ -125,7 +127,7 @@ pub(super) fn polled(shown: Option<&Shown>) -> Answer {
         *answer.status_mut() = StatusCode::NO_CONTENT;
         return fresh(answer);
     };
-    let mut answer = Response::new(Full::from(Bytes::copy_from_slice(&shown.bytes)));
+    let mut answer = Response::new(Full::from(Bytes::from_owner(Arc::clone(&shown.bytes))));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let value = |text: &str| HeaderValue::from_str(text).expect("ids and hex are visible ASCII");

@@ -114,18 +114,20 @@ fn is_json_type(text: &str) -> bool {
 /// A start: the body is the artifact.
 ///
 /// # Errors
-/// 413, `malformed`, `invalid`; a target that the hub does not know is `invalid` as well.
+/// 413, `malformed`, `invalid`. Whether a target that the hub does not know is refused is the relay's to say: a repeat
+/// is answered as the first time, though the target's tokens are revoked by now (rule S9).
 pub(super) fn start(
     bytes: &[u8],
     sender: AgentId,
     knows: impl FnOnce(&AgentId) -> bool,
 ) -> Result<Request, Problem> {
-    let header = Artifact::parse(bytes)?.header();
-    if !knows(&header.to_agent) {
-        let wanted = format!("names {}, which no agent of this hub is called", header.to_agent);
-        return Err(Problem::invalid("to_agent", &wanted));
+    if bytes.is_empty() {
+        let detail = "The body is empty; send the artifact, as it was signed.";
+        return Err(Problem::new(Kind::Refused(Refusal::Malformed), detail));
     }
-    Ok(Request::Start { sender, start: header.start(), bytes: bytes.into() })
+    let header = Artifact::parse(bytes)?.header();
+    let target_known = knows(&header.to_agent);
+    Ok(Request::Start { sender, start: header.start(), bytes: bytes.into(), target_known })
 }
 
 /// A target's command. An empty body says as much as `{}`.
@@ -161,7 +163,7 @@ pub(super) fn act(act: Act, named: &Named, bytes: &[u8], agent: AgentId) -> Resu
             ));
         }
         (Some(id), _) | (None, Some(id)) => id,
-        (None, None) => return Err(Problem::invalid("handoff_id", "is missing: which handoff?")),
+        (None, None) => return Err(Problem::invalid("handoff_id", "is missing; say which handoff")),
     };
     let named = string(body, "agent", |text| AgentId::parse(text).ok(), "the name of an agent")?;
     let claim_id = string(body, "claim_id", |text| ClaimId::parse(text).ok(), CLAIM_ID)?;
@@ -316,6 +318,8 @@ mod tests {
             assert_eq!(problem.kind(), Kind::Refused(Refusal::Malformed), "{body}");
         }
         assert!(act(Act::Accept, &Named::InBody, b"\xff{}", alice()).is_err());
+        let empty = start(b"", alice(), |_| true).unwrap_err();
+        assert_eq!(empty.kind(), Kind::Refused(Refusal::Malformed));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! One request, from its bytes to its answer. The order of what is checked is the protocol's precedence: route,
 //! token, body, fields; and then the relay's.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use handoff_kernel::ident::{AgentId, HandoffId};
-use handoff_kernel::operation::Done;
-use handoff_kernel::refusal::Refusal;
+use handoff_kernel::operation::{Done, NotDone};
+use handoff_kernel::refusal::{Field, Refusal};
 use hyper::body::{Body, Bytes};
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
@@ -47,7 +48,10 @@ where
 {
     let (parts, mut body) = request.into_parts();
     let answer = shared.answer(&parts, &mut body).await.unwrap_or_else(|problem| problem.answer());
-    body::discard(&parts.headers, &mut body).await;
+    // Whoever was too slow once has had its time.
+    if answer.status() != StatusCode::REQUEST_TIMEOUT {
+        body::discard(&parts.headers, &mut body).await;
+    }
     if parts.method == Method::HEAD { answer::head(answer) } else { answer }
 }
 
@@ -87,12 +91,24 @@ impl Shared {
                     )
                 };
                 let _open = self.polls.open(agent).ok_or_else(too_many)?;
-                self.ask(poll).await
+                let answer = self.ask(poll).await;
+                // It may have waited long: a token that was revoked meanwhile is shown nothing any more.
+                self.agent(headers, Some(Scope::Receive))?;
+                answer
             }
             Route::Get(id) => {
-                let agent = self.agent(headers, None)?;
+                let Grant { agent, scopes } = self.grant(headers)?;
                 let handoff = body::handoff(&id)?;
-                self.ask(query::get(query, agent, handoff)?).await
+                let reply = self.link.ask(query::get(query, agent, handoff)?).await;
+                // Looking needs no scope, but the target would receive by it what is meant for it.
+                if let Reply::Got(Ok(story)) = &reply
+                    && story.artifact.is_some()
+                    && story.record.target == agent
+                    && !scopes.contains(&Scope::Receive)
+                {
+                    return Err(insufficient(agent, Scope::Receive));
+                }
+                translate(&About { handoff: Some(handoff), ..About::default() }, reply)
             }
             Route::List => {
                 let agent = self.agent(headers, None)?;
@@ -103,17 +119,16 @@ impl Shared {
 
     /// The agent whose token this is. Looking at one's own needs no scope.
     fn agent(&self, headers: &HeaderMap, scope: Option<Scope>) -> Result<AgentId, Problem> {
-        let Grant { agent, scopes } = bearer(headers)
-            .and_then(|token| self.registry(|tokens| tokens.find(token).cloned()))
-            .ok_or(Refusal::Unauthenticated)?;
+        let Grant { agent, scopes } = self.grant(headers)?;
         match scope {
-            Some(scope) if !scopes.contains(&scope) => {
-                let detail =
-                    format!("This token of {agent} has no scope `{}`; use one that has.", scope.name());
-                Err(Problem::new(Kind::InsufficientScope, detail))
-            }
+            Some(scope) if !scopes.contains(&scope) => Err(insufficient(agent, scope)),
             Some(_) | None => Ok(agent),
         }
+    }
+
+    fn grant(&self, headers: &HeaderMap) -> Result<Grant, Problem> {
+        let found = bearer(headers).and_then(|token| self.registry(|tokens| tokens.find(token).cloned()));
+        found.ok_or_else(|| Refusal::Unauthenticated.into())
     }
 
     /// Looks at the tokens as they are now.
@@ -127,15 +142,8 @@ impl Shared {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, Problem> {
-        let handoff = match &request {
-            Request::Start { start, .. } => Some(start.id),
-            Request::Accept { handoff, .. }
-            | Request::Complete { handoff, .. }
-            | Request::Reject { handoff, .. }
-            | Request::Get { handoff, .. } => Some(*handoff),
-            Request::Poll { .. } | Request::List { .. } | Request::Health => None,
-        };
-        translate(handoff, self.link.ask(request).await)
+        let about = About::of(&request);
+        translate(&about, self.link.ask(request).await)
     }
 
     async fn ready(&self) -> Result<Answer, Problem> {
@@ -165,14 +173,74 @@ impl Shared {
     }
 }
 
+fn insufficient(agent: AgentId, scope: Scope) -> Problem {
+    let detail = format!("This token of {agent} has no scope `{}`; use one that has.", scope.name());
+    Problem::new(Kind::InsufficientScope, detail)
+}
+
+/// What an answer must know of its request.
+#[derive(Debug, Default)]
+struct About {
+    handoff: Option<HandoffId>,
+    /// It would finish a claim, and does not say which.
+    names_no_claim: bool,
+    /// It would start a handoff to this agent, whom the hub does not know.
+    unknown_target: Option<AgentId>,
+}
+
+impl About {
+    fn of(request: &Request) -> Self {
+        let about = |handoff: &HandoffId| Self { handoff: Some(*handoff), ..Self::default() };
+        match request {
+            Request::Start { start, target_known, .. } => {
+                Self { unknown_target: (!target_known).then_some(start.target), ..about(&start.id) }
+            }
+            Request::Complete { handoff, claim_id, .. } | Request::Reject { handoff, claim_id, .. } => {
+                Self { names_no_claim: claim_id.is_none(), ..about(handoff) }
+            }
+            Request::Accept { handoff, .. } | Request::Get { handoff, .. } => about(handoff),
+            Request::Poll { .. } | Request::List { .. } | Request::Health => Self::default(),
+        }
+    }
+
+    /// What the refusal cannot say without knowing what was asked; none when it says it all.
+    fn hint(&self, refusal: Refusal) -> Option<Cow<'static, str>> {
+        if refusal == Refusal::Invalid(Field::ToAgent)
+            && let Some(target) = self.unknown_target
+        {
+            let detail = format!(
+                "No agent of this hub is called `{target}`; its operator can add one with `handoff-hub token add {target}`."
+            );
+            Some(detail.into())
+        } else if refusal == Refusal::Invalid(Field::ExpiresAt) {
+            // The artifact was parsed: this is the one thing about it that only the time can tell.
+            Some("`expires_at` must be at most 7 days from now.".into())
+        } else if refusal == Refusal::WrongClaim && self.names_no_claim {
+            Some("The handoff is claimed under a claim_id; send the claim_id that you accepted with.".into())
+        } else {
+            None
+        }
+    }
+}
+
 /// The relay's reply, as HTTP.
-fn translate(handoff: Option<HandoffId>, reply: Reply) -> Result<Answer, Problem> {
-    match (reply, handoff) {
+fn translate(about: &About, reply: Reply) -> Result<Answer, Problem> {
+    match (reply, about.handoff) {
         (Reply::Done(done), Some(handoff)) => {
             let Done { verdict, changed, .. } = &*done;
             match verdict {
                 Ok(answer) => Ok(answer::done(&handoff, answer, *changed)),
-                Err(why) => Err(Problem::not_done(handoff, &done, *why)),
+                Err(why) => {
+                    let problem = Problem::not_done(handoff, &done, *why);
+                    let hint = match why {
+                        NotDone::Refused(refusal) => about.hint(*refusal),
+                        NotDone::Unavailable | NotDone::Broken(_) => None,
+                    };
+                    Err(match hint {
+                        Some(hint) => problem.because(hint),
+                        None => problem,
+                    })
+                }
             }
         }
         (Reply::Polled(shown), _) => Ok(answer::polled(shown.as_ref())),
@@ -203,6 +271,33 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 mod tests {
     use super::*;
     use hyper::header::HeaderValue;
+
+    #[test]
+    fn a_hub_that_stops_is_live_and_not_ready() {
+        use crate::ambient::SystemClock;
+        use crate::relay::{Config, Relay};
+        use http_body_util::Empty;
+
+        let dir = tempfile::tempdir().unwrap();
+        let relay = Relay::open(&Config::on(dir.path().to_owned()), SystemClock::start()).unwrap();
+        let (link, _ended) = Link::start(relay).unwrap();
+        let shared = Shared {
+            link,
+            tokens: Mutex::new(Registry::open(dir.path()).unwrap()),
+            polls: Polls::default(),
+            stopping: AtomicBool::new(false),
+            #[cfg(feature = "testing")]
+            clock: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let ask = |path| {
+            let request = HttpRequest::builder().uri(path).body(Empty::<Bytes>::new()).unwrap();
+            runtime.block_on(handle(&shared, request)).status().as_u16()
+        };
+        assert_eq!((ask("/livez"), ask("/readyz")), (200, 200));
+        shared.stopping.store(true, Ordering::Relaxed);
+        assert_eq!((ask("/livez"), ask("/readyz")), (200, 503));
+    }
 
     #[test]
     fn a_token_stands_in_the_one_bearer_header() {

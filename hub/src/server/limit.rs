@@ -12,8 +12,9 @@ const CONNECTIONS: u64 = 16_384;
 /// Descriptors that are not for connections: the store's, and some for whatever comes.
 const DESCRIPTORS_KEPT: u64 = 128;
 
-/// More polls of one agent at once are a loop gone wild, not work.
-const POLLS_AN_AGENT: usize = 10_000;
+/// More polls of one agent at once are a loop gone wild, not work; and each of them may be handed an artifact of
+/// 256 KiB. Ten agents together may wait ten thousand times.
+const POLLS_AN_AGENT: usize = 1024;
 
 /// How many connections there is room for. Asks for the descriptors that they need, as far as this process may have
 /// them: what a system gives unasked is made for programs with few.

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::say;
+use super::notes::say;
 use crate::clock::Clock;
 use crate::relay::{Committed, Ready, Relay};
 use crate::request::{Reply, Request, Ticket};

@@ -5,13 +5,14 @@ mod body;
 mod handle;
 mod limit;
 mod link;
+mod notes;
 mod problem;
 mod query;
 mod route;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
@@ -34,22 +35,25 @@ use crate::clock::Clock;
 use crate::clock::TestClock;
 use crate::relay::{Config, Relay};
 use crate::store::{OpenError, StoreDown};
-use crate::tokens::{Registry, TokenError};
+use crate::tokens::{Registry, TokenError, quoted};
 use handle::{Shared, handle};
 use limit::Polls;
 use link::{Ended, Link};
+pub use notes::{say, written};
 
-/// A request's head that has not come by then will not. On HTTP/1 this is the pause between two requests as well.
+/// A request's head that has not come by then will not; a connection on which nothing was asked by then is closed,
+/// whichever HTTP it would have spoken. On HTTP/1 this is the longest pause between two requests as well.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
-/// A connection on which nothing was asked for so long, or twice that, is closed: one that never says which HTTP
-/// it speaks, or an HTTP/2 one that is kept for nothing. Longer than a poll may wait.
+/// How often it is looked whether a connection is used: one that was asked nothing between two looks, and has
+/// nothing in flight, is closed, so an HTTP/2 one after this time at least and twice this time at most. Longer than a
+/// poll may wait.
 const IDLE_TIME: Duration = Duration::from_secs(75);
 
 /// What is in flight when the hub is asked to stop has so long to end.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
-/// The pause after the system had no connection to give, so that a lack of descriptors does not become a busy loop.
+/// The pause after a connection could not be accepted, so that a lack of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// HTTP/2 limits: streams of one connection, and a head's size, as HTTP/1 has it by its buffer.
@@ -181,7 +185,7 @@ impl Server {
             };
             match accepted {
                 Ok((stream, permit)) => serve(stream, permit, Arc::clone(&shared), &graceful),
-                // The client has gone already, or there are no descriptors left: neither is a reason to stop.
+                // The client has gone already, or no descriptor is left: neither is a reason to stop.
                 Err(error) => {
                     say(&format!("A connection could not be accepted: {error}."));
                     if timeout(ACCEPT_PAUSE, &mut stop).await.is_ok() {
@@ -263,14 +267,14 @@ fn serve(stream: TcpStream, permit: OwnedSemaphorePermit, shared: Arc<Shared>, g
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         let mut connection = pin!(connection);
-        let mut before = None;
         // How a connection ends is its client's affair: every request on it was answered, or its client has gone.
-        while timeout(IDLE_TIME, connection.as_mut()).await.is_err() {
+        let (mut before, mut patience) = (0, HEAD_TIME);
+        while timeout(patience, connection.as_mut()).await.is_err() {
             let asked = seen.asked.load(Ordering::Relaxed);
-            if before == Some(asked) && seen.ended.load(Ordering::Relaxed) == asked {
+            if before == asked && seen.ended.load(Ordering::Relaxed) == asked {
                 break;
             }
-            before = Some(asked);
+            (before, patience) = (asked, IDLE_TIME);
         }
         drop(permit);
     });
@@ -288,24 +292,10 @@ fn http() -> auto::Builder<TokioExecutor> {
     http
 }
 
-/// Says something to the person who runs the hub. That nobody listens is no reason to stop.
-pub fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
 /// The command that adds a token, as it can be typed.
 #[must_use]
 pub fn token_command(program: &str, agent: &str, data: &Path) -> String {
-    format!("{} token add {agent} --data {}", quoted(program), quoted(&data.to_string_lossy()))
-}
-
-/// A word of a shell's command line.
-fn quoted(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/+:=@%".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    format!("{} token add {agent} --data {}", quoted(Path::new(program)), quoted(data))
 }
 
 #[cfg(test)]

@@ -165,6 +165,12 @@ impl Problem {
         Self { field: Some(field), ..Self::new(Kind::Invalid, detail) }
     }
 
+    /// The same problem, with a sentence that knows more of what was asked.
+    #[must_use]
+    pub(super) fn because(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
     /// The hub cannot do it now.
     #[must_use]
     pub(super) fn unavailable(why: &str) -> Self {
