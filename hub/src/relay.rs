@@ -18,7 +18,7 @@ use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
 use handoff_kernel::record::Record;
-use handoff_kernel::refusal::Refusal;
+use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::step::{Transition, seen_by, step};
 use handoff_kernel::time::{Millis, Time};
 
@@ -145,8 +145,16 @@ impl<C: Clock> Relay<C> {
     /// Takes one request. Its reply comes out of [`Self::drain`] or [`Self::commit`], under the same ticket.
     pub fn submit(&mut self, ticket: Ticket, request: Request) {
         match request {
-            Request::Start { sender, start, bytes, .. } => {
+            Request::Start { sender, start, bytes, target_known } => {
                 let handoff = start.id;
+                let now = self.clock.now();
+                let new = |found| matches!(found, Ok(Loaded::Known(None)));
+                if !target_known && new(self.store.load(&handoff, now)) {
+                    let verdict = Err(NotDone::Refused(Refusal::Invalid(Field::ToAgent)));
+                    let done = Done { verdict, status: None, changed: false };
+                    self.ready.push((ticket, Reply::Done(Box::new(done))));
+                    return;
+                }
                 self.begin(Some(ticket), handoff, Command::Start { sender, artifact: start }, Some(bytes));
             }
             Request::Accept { by, handoff, claim_id, receipt } => {

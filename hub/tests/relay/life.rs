@@ -6,7 +6,7 @@ use handoff_hub::request::{Asker, Filter, Health, Reply, Request};
 use handoff_kernel::command::Answer;
 use handoff_kernel::ident::{AgentId, Mac};
 use handoff_kernel::record::{Rejection, State, Status};
-use handoff_kernel::refusal::Refusal;
+use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::time::Millis;
 
 use crate::world::{BEGIN, World, accepting, agent, alice, artifact, claim, id, refused, starting};
@@ -149,6 +149,23 @@ fn a_receipt_is_kept_with_the_transition_that_took_effect_and_a_later_one_is_ign
     }
     let mut world = world.crash();
     assert_eq!(world.get("h").unwrap().claim().unwrap().receipt, Some(Mac([1; 32])));
+}
+
+#[test]
+fn a_repeat_is_answered_as_the_first_time_also_when_the_target_is_no_longer_known() {
+    let mut world = World::new();
+    let bytes = artifact("h", MINUTE, None);
+    let unknown = |bytes: &[u8]| match starting(bytes) {
+        Request::Start { sender, start, bytes, .. } => {
+            Request::Start { sender, start, bytes, target_known: false }
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(world.verdict(unknown(&bytes)), refused(Refusal::Invalid(Field::ToAgent)));
+    assert_eq!(world.files(), Vec::<String>::new());
+    let first = world.start(&bytes);
+    assert!(first.is_ok());
+    assert_eq!(world.verdict(unknown(&bytes)), first);
 }
 
 #[test]

@@ -204,7 +204,7 @@ pub(crate) fn alice() -> Asker {
 
 pub(crate) fn starting(bytes: &[u8]) -> Request {
     let start = Artifact::parse(bytes).unwrap().header().start();
-    Request::Start { sender: agent("bob"), start, bytes: bytes.into() }
+    Request::Start { sender: agent("bob"), start, bytes: bytes.into(), target_known: true }
 }
 
 pub(crate) fn accepting(name: &str, claim_id: Option<ClaimId>) -> Request {
