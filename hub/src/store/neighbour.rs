@@ -292,6 +292,7 @@ impl DirectoryStore {
     /// Moves a file aside that cannot be understood, and says why beside it.
     pub(super) fn quarantine(&mut self, file: &str, why: &str, now: Time) -> io::Result<()> {
         let name = file.rsplit('/').next().unwrap_or(file);
+        let why = why.trim_end_matches('.');
         // A name may be as long as names can be, and this adds to it.
         let name: String = if name.len() > LONGEST_NAME {
             name.chars().take(LONGEST_NAME / 4).collect()
