@@ -2,11 +2,8 @@
 //!
 //! The rules read text, not syntax: they are simple enough to be sure of, and where one of them is wrong about
 //! a line, the line can be said differently. What needs types is clippy's (`clippy.toml`), what needs features
-//! is `tests/house.rs`'s.
-
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
-
-mod support;
+//! is `tests/system/house.rs`'s.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -133,11 +130,11 @@ const RULES: &[Rule] = &[
         name: "the clock and the dice are read in one file a crate, src/ambient.rs, and never in the kernel",
         why: "all else is handed them, and so can be replayed",
         broken: |f| {
-            let ambient = f.path == "tests/support/ambient.rs"
+            let ambient = f.path == "tests/system/support/ambient.rs"
                 || f.path.ends_with("/src/ambient.rs") && !f.path.starts_with("kernel/");
             let needles =
                 ["SystemTime::now", "Instant::now", "getrandom::", "UtcDateTime::now", "thread_rng"];
-            if ambient || f.path == "tests/tidy.rs" { vec![] } else { f.code_with(true, &needles) }
+            if ambient || f.path == "tests/system/tidy.rs" { vec![] } else { f.code_with(true, &needles) }
         },
         bad: &[
             ("hub/src/relay.rs", "let t = SystemTime::now();\n"),
@@ -326,7 +323,7 @@ fn not_from_the_table(f: &File) -> Vec<usize> {
 fn tracked() -> Vec<File> {
     let out = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        .current_dir(support::root())
+        .current_dir(crate::support::root())
         .output()
         .expect("git runs");
     assert!(out.status.success(), "git ls-files: {}", String::from_utf8_lossy(&out.stderr));
@@ -334,7 +331,7 @@ fn tracked() -> Vec<File> {
     let paths = paths.into_iter().map(|p| String::from_utf8(p.to_vec()).expect("paths are UTF-8"));
     paths
         .filter_map(|path| {
-            let bytes = std::fs::read(support::root().join(&path)).ok()?;
+            let bytes = std::fs::read(crate::support::root().join(&path)).ok()?;
             Some(File { path, bytes })
         })
         .collect()
@@ -343,7 +340,8 @@ fn tracked() -> Vec<File> {
 #[test]
 fn the_house_is_tidy() {
     let files = tracked();
-    for known in ["Cargo.toml", "kernel/src/lib.rs", "hub/src/lib.rs", "tests/tidy.rs", "scripts/test"] {
+    for known in ["Cargo.toml", "kernel/src/lib.rs", "hub/src/lib.rs", "tests/system/tidy.rs", "scripts/test"]
+    {
         assert!(files.iter().any(|f| f.path == known), "{known} is not among the files looked at");
     }
     let mut findings = String::new();

@@ -1,14 +1,11 @@
 //! The test harness itself: what the other whole-system tests lean on is shown to hold.
-
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
-
-mod support;
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
-use support::ambient::rfc3339;
-use support::http::{Response, raw, read_response, request};
+use crate::support::ambient::rfc3339;
+use crate::support::http::{Response, raw, read_response, request};
 
 /// A server that answers one connection with these bytes; gives back what it was sent.
 fn answers(bytes: &'static [u8]) -> (SocketAddr, std::thread::JoinHandle<Vec<u8>>) {
@@ -84,7 +81,7 @@ fn an_answer_cut_short_is_an_error_and_not_a_shorter_answer() {
 
 #[test]
 fn the_ready_line_is_found_among_others_and_its_absence_is_noticed() {
-    let ready = |text: &'static str| support::hub::ready_line(text.as_bytes()).recv();
+    let ready = |text: &'static str| crate::support::hub::ready_line(text.as_bytes()).recv();
     assert_eq!(ready("hello\nlistening on http://127.0.0.1:81\nmore\n"), Ok(([127, 0, 0, 1], 81).into()));
     assert!(ready("listening on 127.0.0.1:81\n").is_err());
     assert!(ready("").is_err());
@@ -97,14 +94,14 @@ fn timestamps_are_rfc_3339() {
     assert_eq!(rfc3339(951_782_400_000), "2000-02-29T00:00:00.000Z");
     assert_eq!(rfc3339(1_767_225_599_678), "2025-12-31T23:59:59.678Z");
     assert_eq!(rfc3339(4_102_444_800_000), "2100-01-01T00:00:00.000Z");
-    assert!(rfc3339(support::ambient::now_ms()).as_str() > "2025");
+    assert!(rfc3339(crate::support::ambient::now_ms()).as_str() > "2025");
 }
 
 #[test]
 fn both_hubs_are_built_and_found() {
-    for binary in [support::hub::shipped(), support::hub::testing()] {
+    for binary in [crate::support::hub::shipped(), crate::support::hub::testing()] {
         assert!(binary.is_file(), "{}", binary.display());
-        let help = support::hub::run(&binary, &["--help"]);
+        let help = crate::support::hub::run(&binary, &["--help"]);
         assert!(help.status.success() && !help.stdout.is_empty(), "{} --help", binary.display());
     }
 }

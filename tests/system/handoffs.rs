@@ -1,17 +1,14 @@
 //! The hub as its users meet it: a process, sockets, files.
-#![allow(clippy::panic, reason = "a test fails by panicking, and says what it found")]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Barrier;
 
+use crate::support::artifacts::{artifact, artifact_between, current, soon};
+use crate::support::http::{self, Response};
+use crate::support::hub::{Hub, run, shipped, testing, token};
 use serde_json::{Value, json};
-use support::artifacts::{artifact, artifact_between, current, soon};
-use support::http::{self, Response};
-use support::hub::{Hub, run, shipped, testing, token};
 
 /// A hub on a data directory of its own, with tokens for bob and alice.
 struct World {
@@ -27,7 +24,7 @@ impl World {
     }
 
     fn with(binary: &Path, args: &[&str]) -> Self {
-        let dir = support::temp_dir();
+        let dir = crate::support::temp_dir();
         let [bob, alice] = ["bob", "alice"].map(|name| token(binary, dir.path(), name));
         let hub = Hub::start(binary, dir.path(), args);
         Self { dir, hub, bob, alice }
@@ -138,7 +135,7 @@ fn at_the_last_millisecond_it_is_claimed_and_one_later_expired_whether_or_not_th
 #[test]
 fn curl_sends_every_vector_under_both_old_names_and_polls_the_same_bytes() {
     let vectors: Value =
-        serde_json::from_str(include_str!("../spec/vectors/artifact-v1.json")).expect("JSON");
+        serde_json::from_str(include_str!("../../spec/vectors/artifact-v1.json")).expect("JSON");
     for (n, route) in ["/start", "/api/v1/handoffs/start"].into_iter().enumerate() {
         for (m, vector) in vectors["vectors"].as_array().expect("a list").iter().enumerate() {
             let world = World::new();
@@ -369,7 +366,7 @@ fn the_order_of_refusals_is_the_protocols() {
 fn whatever_is_sent_is_refused_in_good_order_and_nothing_is_written() {
     let world = World::new();
     let vectors: Value =
-        serde_json::from_str(include_str!("../spec/vectors/artifact-v1.json")).expect("JSON");
+        serde_json::from_str(include_str!("../../spec/vectors/artifact-v1.json")).expect("JSON");
     let to_refuse = vectors["refuse"].as_array().expect("a list").iter();
     let mut bodies: Vec<Vec<u8>> =
         to_refuse.map(|r| r["artifact"].as_str().expect("a text").as_bytes().to_vec()).collect();
@@ -513,7 +510,7 @@ fn a_repeated_start_is_answered_also_when_its_target_is_gone() {
 
 #[test]
 fn without_a_token_it_starts_and_says_how_to_add_one() {
-    let dir = support::temp_dir();
+    let dir = crate::support::temp_dir();
     let hub = Hub::start(&shipped(), dir.path(), &[]);
     assert_eq!(hub.request("", "GET", "/livez", b"").status, 200);
     assert_eq!(hub.request("", "GET", "/readyz", b"").status, 200);

@@ -1,5 +1,4 @@
 //! What whole-system tests share: binaries, a running hub, a plain HTTP client. No sleeps: wait for the thing.
-#![allow(dead_code, reason = "each test crate uses its part of this")]
 
 pub(crate) mod ambient;
 pub(crate) mod artifacts;
