@@ -4,7 +4,7 @@
 //! Two shapes. *prose*: long strings, in which every 16th word has a letter that is not ASCII (2 bytes here,
 //! 6 in the canonical form) and every 20th is followed by an escape. *dense*: small integers, short decimals,
 //! booleans, nulls, short strings, small arrays and objects, keys in no order.
-#![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use handoff_kernel::artifact::Artifact;

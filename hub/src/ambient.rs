@@ -1,5 +1,5 @@
 //! The one file of this crate that reads the clock and draws random numbers. Everything else is handed them.
-#![allow(clippy::disallowed_methods, reason = "this is the one place")]
+#![expect(clippy::disallowed_methods, reason = "this is the one place")]
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

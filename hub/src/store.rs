@@ -76,7 +76,7 @@ pub struct Unreadable(pub io::Error);
 
 /// What a load finds.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "it is matched at once")]
+#[expect(clippy::large_enum_variant, reason = "it is matched at once")]
 pub enum Loaded {
     /// The record, or none of that id.
     Known(Option<Stored<Wire>>),

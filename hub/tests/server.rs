@@ -1,6 +1,6 @@
 //! The server in this process, on real sockets: both versions of HTTP by the shipped listener's own configuration,
 //! bodies that are too much, stopping in good order, and what answers carry.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -21,7 +21,7 @@ use tape::Tape;
 /// What kind of value it is. Numbers are told apart by how they are written: a double has a point or an
 /// exponent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "each is the kind of its name")]
+#[expect(missing_docs, reason = "each is the kind of its name")]
 pub enum Kind {
     Null,
     Bool,

@@ -65,7 +65,6 @@ pub enum Effect<'a, N: Names> {
 
 /// What came of an effect.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(clippy::large_enum_variant, reason = "boxing the record would allocate on the hot path")]
 pub enum Outcome<N: Names> {
     /// The record, or none of that id.
     Loaded(Option<Stored<N>>),
@@ -103,7 +102,6 @@ pub struct Done<N: Names> {
 
 /// What follows an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(clippy::large_enum_variant, reason = "it is moved once and matched at once")]
 pub enum Next<N: Names, L: Law> {
     /// There is another effect to carry out.
     Effect(Operation<N, L>),
@@ -120,7 +118,6 @@ struct Decision<N: Names> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(clippy::large_enum_variant, reason = "boxing the decision would allocate on the hot path")]
 enum Phase<N: Names> {
     /// Waiting for the record. A stale decision is kept only under a law that would write it again.
     Loading { stale: Option<Decision<N>> },

@@ -4,7 +4,7 @@ use core::fmt;
 
 /// A field of an artifact or of a command's body, named by an [`Refusal::Invalid`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "each is the field of its name")]
+#[expect(missing_docs, reason = "each is the field of its name")]
 pub enum Field {
     ProtocolVersion,
     HandoffId,

@@ -14,7 +14,7 @@ use crate::time::Time;
 
 /// Every rule of the protocol by its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs, reason = "`name` and `statement` say what each is")]
+#[expect(missing_docs, reason = "`name` and `statement` say what each is")]
 pub enum Rule {
     S1,
     S2,

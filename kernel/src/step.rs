@@ -19,7 +19,6 @@ use crate::time::Time;
 
 /// What a command that was not refused does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(clippy::large_enum_variant, reason = "boxing the record would allocate on the hot path")]
 pub enum Transition<N: Names> {
     /// Nothing changes; the answer is that of the first time.
     Same(Answer<N>),

@@ -1,6 +1,6 @@
 //! Properties of artifacts: total on all bytes, one canonical form for all spellings, and no change of the
 //! meaning that a signature lets through.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use handoff_kernel::artifact::Artifact;
 use handoff_kernel::canonical;

@@ -1,5 +1,5 @@
 //! Each history rule says no to the story that breaks it, and yes to the one that only looks like it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use handoff_kernel::command::{Answer, Command, Event, EventKind};
 use handoff_kernel::history::{Broken, History, Seen};
@@ -20,7 +20,7 @@ impl Story {
         self.0.observe(&Seen::Committed { command, next, event: &event(next) })
     }
 
-    #[allow(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
+    #[expect(clippy::needless_pass_by_value, reason = "it reads better where it is called")]
     fn answer(&mut self, command: &Command<Small>, verdict: Told, now: u64) -> Result<(), Broken> {
         self.0.observe(&Seen::Answered { handoff: &0, command, verdict: &verdict, now: Time(now) })
     }

@@ -1,6 +1,6 @@
 //! The operation machine against a store that is raced and loses answers: every interleaving of a few operations,
 //! with up to two lost answers, each of which may mean that the write took effect, never will, or will later.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

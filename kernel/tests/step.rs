@@ -1,6 +1,6 @@
 //! `step` over a world small enough to be looked through whole: every type-correct record, every command, every
 //! time. The rules hold; and each seeded fault of `step` is caught by the rule that it is named for.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
 //! The vectors of `spec/vectors/artifact-v1.json`, made with the protocol's reference implementation.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use handoff_kernel::artifact::Artifact;
 use handoff_kernel::canonical;

@@ -1,5 +1,5 @@
 //! Any sequence of commands: the rules hold, and the mutants of `step` are caught by walking too.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use handoff_kernel::law::Protocol;
 use handoff_kernel::testing::variant::{Fault, Variant};

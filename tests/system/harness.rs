@@ -1,5 +1,5 @@
 //! The test harness itself: what the other whole-system tests lean on is shown to hold.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

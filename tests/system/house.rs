@@ -3,7 +3,6 @@
 //! Features decide what a crate depends on, and a workspace build unifies them; so each question is put to
 //! `cargo tree` for one package alone, as it would be built by somebody who depends on it. A query that finds
 //! nothing proves nothing, so each absence here is paired with a query of the same form that does find it.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use std::collections::BTreeSet;
 

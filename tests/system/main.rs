@@ -1,7 +1,7 @@
 //! The system as a whole: the hub as its users meet it, the shape of the house, and the rules of its style.
 //!
 //! One crate, so that what its parts share is compiled once and what nobody uses is seen.
-#![allow(clippy::panic, reason = "a test fails by panicking, and says what it found")]
+#![expect(clippy::panic, reason = "a test fails by panicking, and says what it found")]
 
 mod handoffs;
 mod harness;

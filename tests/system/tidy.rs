@@ -3,7 +3,6 @@
 //! The rules read text, not syntax: they are simple enough to be sure of, and where one of them is wrong about
 //! a line, the line can be said differently. What needs types is clippy's (`clippy.toml`), what needs features
 //! is `tests/system/house.rs`'s.
-#![allow(clippy::unwrap_used, reason = "a panic is how a test says no")]
 
 use std::collections::BTreeSet;
 use std::process::Command;

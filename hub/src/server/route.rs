@@ -30,7 +30,6 @@ pub(super) enum Route {
 
 /// What a target can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the command of its name")]
 pub(super) enum Act {
     Accept,
     Complete,

@@ -1,6 +1,6 @@
 //! The relay and the directory store, as the server and the simulator drive them: no sockets, no threads, and a
 //! clock that the test sets.
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::wildcard_enum_match_arm,

@@ -4,7 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
-#[allow(
+#[expect(
     clippy::disallowed_methods,
     reason = "tests of a real hub need the real time; read in this file only"
 )]
