@@ -181,6 +181,16 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
+        name: "a lint is silenced by expect, never by allow",
+        why: "expect fails when nothing is left to silence; clippy says so of one item, this of a whole file too",
+        broken: |f| f.code_with(true, &[concat!("#[al", "low("), concat!("#![al", "low(")]),
+        bad: &[
+            ("hub/src/a.rs", concat!("#![al", "low(dead_code, reason = \"r\")]\n")),
+            ("tests/system/a.rs", concat!("#[al", "low(unused)]\n")),
+        ],
+        good: &[("hub/src/a.rs", "#![expect(dead_code, reason = \"r\")]\n")],
+    },
+    Rule {
         name: "nothing is left for later in the code",
         why: "abandoned scaffolding outlives its intention: what is to be done is an issue",
         broken: |f| {
