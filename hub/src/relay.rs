@@ -17,7 +17,7 @@ use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
-use handoff_kernel::record::Record;
+use handoff_kernel::record::{Record, Status};
 use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::step::{Transition, seen_by, step};
 use handoff_kernel::time::{Millis, Time};
@@ -150,9 +150,7 @@ impl<C: Clock> Relay<C> {
                 let now = self.clock.now();
                 let new = |found| matches!(found, Ok(Loaded::Known(None)));
                 if !target_known && new(self.store.load(&handoff, now)) {
-                    let verdict = Err(NotDone::Refused(Refusal::Invalid(Field::ToAgent)));
-                    let done = Done { verdict, status: None, changed: false };
-                    self.ready.push((ticket, Reply::Done(Box::new(done))));
+                    self.ready.push((ticket, refused(Refusal::Invalid(Field::ToAgent), None)));
                     return;
                 }
                 self.begin(Some(ticket), handoff, Command::Start { sender, artifact: start }, Some(bytes));
@@ -289,11 +287,7 @@ impl<C: Clock> Relay<C> {
                     continue;
                 }
                 // What it waited for could not be written, and it cannot go before.
-                let now = self.clock.now();
-                match running.operation.next(Outcome::Failed, now) {
-                    Next::Done(done) => committed.extend(self.finish(running.ticket, done)),
-                    Next::Effect(operation) => self.run(Running { operation, ..running }),
-                }
+                committed.extend(self.give_up(running.ticket, running.operation));
             }
             if !failed.is_empty() || !marked {
                 self.pause();
@@ -303,7 +297,8 @@ impl<C: Clock> Relay<C> {
         Ok(Committed(committed))
     }
 
-    /// How long until [`Self::tick`] has something to do; none when nothing is due ever.
+    /// How long until a deadline or a wait gives [`Self::tick`] something to do; none when there is neither. What
+    /// same-host agents do is not foreseen: whoever drives the relay ticks now and then for them.
     #[must_use]
     pub fn wake_in(&mut self) -> Option<Millis> {
         let deadline = self.store.next_deadline().filter(|_| self.janitor);
@@ -348,16 +343,8 @@ impl<C: Clock> Relay<C> {
             return self.begin(Some(ticket), handoff, command, None);
         }
         let reply = match self.get(&by.agent, &handoff, false) {
-            Ok(Ok(story)) => Reply::Done(Box::new(Done {
-                verdict: Err(NotDone::Refused(Refusal::WrongAgent)),
-                status: Some(story.record.status()),
-                changed: false,
-            })),
-            Ok(Err(refusal)) => Reply::Done(Box::new(Done {
-                verdict: Err(NotDone::Refused(refusal)),
-                status: None,
-                changed: false,
-            })),
+            Ok(Ok(story)) => refused(Refusal::WrongAgent, Some(story.record.status())),
+            Ok(Err(refusal)) => refused(refusal, None),
             Err(unreadable) => unavailable(&unreadable),
         };
         self.ready.push((ticket, reply));
@@ -393,11 +380,8 @@ impl<C: Clock> Relay<C> {
             self.notes.push(format!(
                 "{handoff} is held up: something else keeps changing its files, or stands in their way."
             ));
-            let now = self.clock.now();
-            if let Next::Done(done) = operation.next(Outcome::Failed, now) {
-                let answer = self.finish(ticket, done);
-                self.ready.extend(answer);
-            }
+            let answer = self.give_up(ticket, operation);
+            self.ready.extend(answer);
             return;
         }
         while operation.effect() == Effect::Load {
@@ -444,8 +428,6 @@ impl<C: Clock> Relay<C> {
             Adoption::Decline => {
                 Command::Reject { by, claim_id: None, reason: NEIGHBOUR_REASON.into(), receipt: None }
             }
-            // The store's own; it never asks for it.
-            Adoption::PutBack => return false,
         };
         let operation = Operation::new(Protocol, *handoff, command);
         match operation.next(Outcome::Loaded(Some(stored)), now) {
@@ -466,6 +448,20 @@ impl<C: Clock> Relay<C> {
             Noticed::Arrived(target) => self.wake(&target),
             // Its next load carries out what that amounts to; a sweep is a load that changes nothing by itself.
             Noticed::Moved(handoff) => self.begin(None, handoff, Command::Sweep, None),
+        }
+    }
+
+    /// Ends an operation that the store cannot carry out now.
+    fn give_up(
+        &mut self,
+        ticket: Option<Ticket>,
+        operation: Operation<Wire, Protocol>,
+    ) -> Option<(Ticket, Reply)> {
+        let now = self.clock.now();
+        match operation.next(Outcome::Failed, now) {
+            Next::Done(done) => self.finish(ticket, done),
+            // A failure always ends it; were that to change, the asker is still told.
+            Next::Effect(_) => ticket.map(|ticket| (ticket, full())),
         }
     }
 
@@ -566,6 +562,10 @@ impl<C: Clock> Relay<C> {
 fn open_to_claims(record: &Record<Wire>, now: Time) -> bool {
     let accept = Command::Accept { by: record.target, claim_id: None, attempt: 0, receipt: None };
     matches!(step(&Protocol, Some(record), &accept, now), Ok(Transition::To { answer: Ok(_), .. }))
+}
+
+fn refused(refusal: Refusal, status: Option<Status>) -> Reply {
+    Reply::Done(Box::new(Done { verdict: Err(NotDone::Refused(refusal)), status, changed: false }))
 }
 
 fn full() -> Reply {

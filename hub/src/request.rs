@@ -140,7 +140,8 @@ pub enum Reply {
     Listed(Page),
     /// To a health check.
     Health(Health),
-    /// The hub cannot do it now: the disk refused, or it is shutting down. Nothing is known to have changed.
+    /// The hub cannot do it now: the disk refused, or it is shutting down. Whether anything has changed is not
+    /// known; asking again with the same ids is safe (rule S9).
     Unavailable(Arc<str>),
 }
 

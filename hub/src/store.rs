@@ -36,6 +36,7 @@ pub use commit::{Batch, Write};
 use files::DataDir;
 use index::{Index, Live};
 use journal::Journal;
+use neighbour::Stray;
 pub use neighbour::{Adoption, Noticed};
 pub use open::OpenError;
 use place::{Place, directory};
@@ -109,11 +110,10 @@ impl DirectoryStore {
             self.look(id, now).map_err(Unreadable)?;
         }
         let Some(live) = self.index.get(id) else { return Ok(Loaded::Known(None)) };
-        if let Some(adoption) = neighbour::adoption(live) {
-            if adoption != Adoption::PutBack {
-                return Ok(Loaded::Adopt(adoption));
-            }
-            self.put_back(id).map_err(Unreadable)?;
+        match neighbour::stray(live) {
+            Some(Stray::Adopt(adoption)) => return Ok(Loaded::Adopt(adoption)),
+            Some(Stray::PutBack) => self.put_back(id).map_err(Unreadable)?,
+            None => {}
         }
         let Some(live) = self.index.get(id) else { return Ok(Loaded::Known(None)) };
         let stored = Stored { record: live.record.clone(), version: version(live) };
@@ -291,7 +291,7 @@ fn version(live: &Live) -> Version {
         Status::Claimed => 1,
         Status::Completed | Status::Rejected => 2,
     };
-    Version(2 * status + u64::from(neighbour::adoption(live).is_some()))
+    Version(2 * status + u64::from(neighbour::stray(live).is_some()))
 }
 
 /// A record's place in the order of a list.

@@ -68,6 +68,23 @@ pub struct Start<N: Names> {
     pub claim_ttl: Option<Millis>,
 }
 
+impl<N: Names> Start<N> {
+    /// The handoff that it makes when it arrives.
+    #[must_use]
+    pub fn pending(&self, started_at: Time) -> Record<N> {
+        Record {
+            id: self.id.clone(),
+            author: self.author.clone(),
+            target: self.target.clone(),
+            digest: self.digest.clone(),
+            started_at,
+            expires_at: self.expires_at,
+            claim_ttl: self.claim_ttl,
+            state: State::Pending,
+        }
+    }
+}
+
 impl<N: Names> Command<N> {
     /// Its name: start, accept, complete, reject, sweep.
     #[must_use]

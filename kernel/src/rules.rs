@@ -160,6 +160,17 @@ fn outlived<N: Names>(record: &Record<N>, claimed_at: Time, now: Time) -> bool {
     }
 }
 
+/// The first state rule that this record breaks.
+///
+/// # Errors
+/// The rule that is broken.
+pub fn check_state<N: Names>(record: &Record<N>) -> Result<(), Rule> {
+    match state_rules().into_iter().find(|(_, holds)| !holds(record)) {
+        Some((rule, _)) => Err(rule),
+        None => Ok(()),
+    }
+}
+
 /// One step as it was seen: what was there, what was asked, when, and what came of it.
 #[derive(Debug)]
 pub struct Step<'a, N: Names> {
@@ -238,14 +249,9 @@ pub fn step_rules<N: Names>() -> [StepRule<N>; 13] {
 /// # Errors
 /// The rule that is broken.
 pub fn check_step<N: Names>(step: &Step<'_, N>) -> Result<(), Rule> {
-    let by_step = step_rules().into_iter().find(|(_, holds)| !holds(step));
-    let by_state = || {
-        let next = step.changed()?;
-        state_rules().into_iter().find(|(_, holds)| !holds(next)).map(|(rule, _)| rule)
-    };
-    match by_step.map(|(rule, _)| rule).or_else(by_state) {
-        Some(rule) => Err(rule),
-        None => Ok(()),
+    match step_rules().into_iter().find(|(_, holds)| !holds(step)) {
+        Some((rule, _)) => Err(rule),
+        None => step.changed().map_or(Ok(()), check_state),
     }
 }
 

@@ -157,16 +157,7 @@ fn start<N: Names, L: Law>(
     if law.minds_deadlines(command) && law.overdue(artifact.expires_at, now) {
         return Err(Refusal::Expired);
     }
-    let next: Record<N> = Record {
-        id: artifact.id.clone(),
-        author: artifact.author.clone(),
-        target: artifact.target.clone(),
-        digest: artifact.digest.clone(),
-        started_at: now,
-        expires_at: artifact.expires_at,
-        claim_ttl: artifact.claim_ttl,
-        state: State::Pending,
-    };
+    let next = artifact.pending(now);
     let event =
         Event { handoff: next.id.clone(), kind: EventKind::Started, at: now, actor: Some(sender.clone()) };
     let answer = Ok(Answer::Started { expires_at: next.expires_at });

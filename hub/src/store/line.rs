@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use handoff_kernel::artifact::{Artifact, ArtifactError};
+use handoff_kernel::artifact::Artifact;
 use handoff_kernel::command::Start;
 use handoff_kernel::ident::{ClaimId, Digest, Mac, Wire};
 use handoff_kernel::record::{Claim, Completion, Decline, Record, Rejection, State};
@@ -124,6 +124,8 @@ fn raw(canonical: &Arc<str>) -> Box<RawValue> {
 /// A file, understood.
 #[derive(Debug)]
 pub(super) struct Told {
+    /// What its artifact asks to be started.
+    pub(super) start: Start<Wire>,
     /// The record that the file tells of.
     pub(super) record: Record<Wire>,
     /// How many of its bytes are the artifact.
@@ -137,35 +139,15 @@ pub(super) type Why = String;
 /// pending and arrived at `arrived`.
 pub(super) fn read(bytes: &[u8], arrived: Time) -> Result<Told, Why> {
     let (artifact, lines) = split(bytes);
-    let start = start(artifact).map_err(|e| e.to_string())?;
-    let mut record = pending(&start, arrived);
-    let Some(lines) = lines else { return Ok(Told { record, artifact_bytes: artifact.len() }) };
-    for line in lines.split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
+    let start = Artifact::parse(artifact).map_err(|e| e.to_string())?.header().start();
+    let mut record = start.pending(arrived);
+    for line in lines.unwrap_or_default().split(|&b| b == b'\n').filter(|line| !line.is_empty()) {
         let line: Line =
             serde_json::from_slice(line).map_err(|e| format!("a line is not as the hub writes it: {e}"))?;
         record.started_at = time(&line.started_at)?;
         record.state = follow(&record, &line)?;
     }
-    Ok(Told { record, artifact_bytes: artifact.len() })
-}
-
-/// What an artifact asks to be started.
-pub(super) fn start(artifact: &[u8]) -> Result<Start<Wire>, ArtifactError> {
-    Ok(Artifact::parse(artifact)?.header().start())
-}
-
-/// A handoff that has just arrived.
-pub(super) fn pending(start: &Start<Wire>, arrived: Time) -> Record<Wire> {
-    Record {
-        id: start.id,
-        author: start.author,
-        target: start.target,
-        digest: start.digest,
-        started_at: arrived,
-        expires_at: start.expires_at,
-        claim_ttl: start.claim_ttl,
-        state: State::Pending,
-    }
+    Ok(Told { start, record, artifact_bytes: artifact.len() })
 }
 
 /// The artifact and the lines after it; no lines when the last line is not one of ours that fits.

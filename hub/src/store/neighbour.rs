@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use handoff_kernel::command::Command;
-use handoff_kernel::ident::{AgentId, Digest, HandoffId, Wire};
+use handoff_kernel::ident::{AgentId, Digest, HandoffId};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::record::{Claim, State, Status};
 use handoff_kernel::refusal::Refusal;
+use handoff_kernel::rules::check_state;
 use handoff_kernel::step::step;
 use handoff_kernel::time::Time;
 use handoff_kernel::timestamp::Rfc3339;
@@ -34,7 +35,14 @@ pub enum Adoption {
     Complete,
     /// A reject.
     Decline,
-    /// Nothing that the protocol knows: the file is put back.
+}
+
+/// What is to be done about a file that is not where its record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stray {
+    /// Somebody moved it along an arrow of the protocol.
+    Adopt(Adoption),
+    /// Somebody moved it along none.
     PutBack,
 }
 
@@ -57,20 +65,21 @@ pub(super) struct Watch {
     told: BTreeSet<String>,
 }
 
-/// What a file that is not where its record says amounts to; none when it is in its place.
-pub(super) fn adoption(live: &Live) -> Option<Adoption> {
+/// Whether a file is not where its record says, and what is to be done about that.
+pub(super) fn stray(live: &Live) -> Option<Stray> {
     let place = live.place;
+    let adopt = |adoption| Some(Stray::Adopt(adoption));
     match &live.record.state {
         State::Pending => match place {
             Place::Pending => None,
-            Place::ClaimedByNeighbour | Place::Completed => Some(Adoption::Claim),
-            Place::Rejected => Some(Adoption::Decline),
-            Place::Claimed { .. } => Some(Adoption::PutBack),
+            Place::ClaimedByNeighbour | Place::Completed => adopt(Adoption::Claim),
+            Place::Rejected => adopt(Adoption::Decline),
+            Place::Claimed { .. } => Some(Stray::PutBack),
         },
-        State::Claimed(Claim { id: None, .. }) if place == Place::Completed => Some(Adoption::Complete),
-        State::Claimed(Claim { id: None, .. }) if place == Place::Rejected => Some(Adoption::Decline),
+        State::Claimed(Claim { id: None, .. }) if place == Place::Completed => adopt(Adoption::Complete),
+        State::Claimed(Claim { id: None, .. }) if place == Place::Rejected => adopt(Adoption::Decline),
         State::Claimed(_) | State::Completed { .. } | State::Rejected(_) => {
-            (place != Place::of(&live.record, place)).then_some(Adoption::PutBack)
+            (place != Place::of(&live.record, place)).then_some(Stray::PutBack)
         }
     }
 }
@@ -106,7 +115,16 @@ impl DirectoryStore {
             }
         }
         for file in found.iter().filter(|file| !expected.contains_key(*file)) {
-            noticed.extend(self.found(file, now));
+            let Some((id, new)) = self.found(file, now) else { continue };
+            match self.dir.sync_file(file) {
+                Ok(()) => noticed.push(new),
+                // It has been moved on already, which the next listing notices.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => noticed.push(new),
+                Err(error) => {
+                    self.index.remove(&id);
+                    self.notes.push(format!("{file} cannot be made durable, and is not served: {error}."));
+                }
+            }
         }
         self.watch.stamps = Some(stamps);
         Ok(noticed)
@@ -114,7 +132,7 @@ impl DirectoryStore {
 
     /// A file that the index does not expect. One that cannot be read now is told of once, and looked at again
     /// whenever its directory is listed; it holds up nobody else.
-    pub(super) fn found(&mut self, file: &str, now: Time) -> Option<Noticed> {
+    pub(super) fn found(&mut self, file: &str, now: Time) -> Option<(HandoffId, Noticed)> {
         match self.make_out(file, now) {
             Ok(noticed) => noticed,
             Err(error) => {
@@ -127,7 +145,7 @@ impl DirectoryStore {
         }
     }
 
-    fn make_out(&mut self, file: &str, now: Time) -> io::Result<Option<Noticed>> {
+    fn make_out(&mut self, file: &str, now: Time) -> io::Result<Option<(HandoffId, Noticed)>> {
         let (directory, name) = file.split_once('/').unwrap_or(("", file));
         if name.starts_with('.') || !name.ends_with(".json") {
             // Somebody's temporary file: it becomes a handoff by a rename, or never.
@@ -159,16 +177,21 @@ impl DirectoryStore {
             return Ok(None);
         }
         let Some(live) = self.index.get(&id) else { return Ok(None) };
-        Ok(Some(match adoption(live) {
+        let noticed = match stray(live) {
             None => Noticed::Arrived(live.record.target),
             Some(_) => Noticed::Moved(id),
-        }))
+        };
+        Ok(Some((id, noticed)))
     }
 
     /// Finds the file of an id that is not in the index, wherever it lies under its plain name.
     pub(super) fn look(&mut self, id: &HandoffId, now: Time) -> io::Result<()> {
         for place in Place::PLAIN {
             if self.take_in(id, place, now)? {
+                if !place.status().is_terminal() {
+                    // Somebody dropped it: nothing that rests on it may be more durable than it is.
+                    self.dir.sync_file(&place.file(id))?;
+                }
                 break;
             }
         }
@@ -181,7 +204,7 @@ impl DirectoryStore {
         let contents = match self.dir.read(&file, FILE_LIMIT) {
             Ok(Some(contents)) => contents,
             Ok(None) => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData || is_link(&error) => {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 self.quarantine(&file, "it is not a regular file", now)?;
                 return Ok(false);
             }
@@ -196,10 +219,6 @@ impl DirectoryStore {
                 return Ok(false);
             }
         };
-        if matches!(place, Place::Pending | Place::ClaimedByNeighbour) {
-            // Nothing that rests on a file that somebody dropped may be more durable than the file.
-            self.dir.sync_file(&file)?;
-        }
         let mut len = contents.bytes.len() as u64;
         if unwritten {
             // The name has said it all along; the line only repeats it for whoever reads the file.
@@ -332,7 +351,7 @@ fn vet(
         return Err(format!("its handoff_id is {} and its name {id}", record.id));
     }
     if record.status() == Status::Pending {
-        let start = Command::Start { sender: record.author, artifact: start_of(record) };
+        let start = Command::Start { sender: record.author, artifact: told.start.clone() };
         match step(&Protocol, None, &start, now) {
             // One that is overdue is taken in, and swept.
             Ok(_) | Err(Refusal::Expired) => {}
@@ -341,11 +360,13 @@ fn vet(
     }
     if let Place::Claimed { claim_id, at } = place {
         match &record.state {
-            State::Pending if at > now || at > record.expires_at => {
-                return Err("its name tells of a claim at a time at which there can have been none".into());
-            }
             State::Pending => {
                 record.state = State::Claimed(Claim { id: claim_id, at, attempt: None, receipt: None });
+                if at > now || check_state(record).is_err() {
+                    return Err(
+                        "its name tells of a claim at a time at which there can have been none".into()
+                    );
+                }
                 return Ok((told, true));
             }
             State::Claimed(claim) if claim.id == claim_id && claim.at == at => {}
@@ -355,19 +376,4 @@ fn vet(
         }
     }
     Ok((told, false))
-}
-
-fn start_of(record: &handoff_kernel::record::Record<Wire>) -> handoff_kernel::command::Start<Wire> {
-    handoff_kernel::command::Start {
-        id: record.id,
-        author: record.author,
-        target: record.target,
-        digest: record.digest,
-        expires_at: record.expires_at,
-        claim_ttl: record.claim_ttl,
-    }
-}
-
-fn is_link(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }

@@ -124,9 +124,12 @@ impl DirectoryStore {
         // Claimed first: of two files of one id, the one that is further along stays.
         for status in [Status::Claimed, Status::Pending] {
             for name in store.dir.list(directory(status)).map_err(unusable)? {
-                noticed.extend(store.found(&format!("{}/{name}", directory(status)), mark));
+                let found = store.found(&format!("{}/{name}", directory(status)), mark);
+                noticed.extend(found.map(|(_, noticed)| noticed));
             }
         }
+        // Whatever rests on what was found is no more durable than it: one call for all of it.
+        store.dir.sync().map_err(unusable)?;
         Ok((store, mark, noticed))
     }
 

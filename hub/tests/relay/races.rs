@@ -295,6 +295,16 @@ fn what_was_answered_after_a_neighbours_claim_holds_though_its_rename_was_not_du
     assert_eq!(again.status("h"), Some(Status::Completed));
 }
 
+/// What the relay says after a crash right after the n-th frame of what a commit wrote: the one that its void, or all
+/// that came after, never followed.
+fn commit_cut_short(world: &mut World, frames: usize) -> (World, tempfile::TempDir) {
+    let before = image(world);
+    let _ = world.relay.commit().unwrap();
+    let journal = std::fs::read(world.data().join("journal")).unwrap();
+    std::fs::write(before.path().join("journal"), first_frames(&journal, frames)).unwrap();
+    reopened(before.path(), before.path())
+}
+
 #[test]
 fn a_lost_start_leaves_the_dropped_file_as_it_is_though_the_void_was_not_written() {
     let mut world = World::new();
@@ -303,11 +313,7 @@ fn a_lost_start_leaves_the_dropped_file_as_it_is_though_the_void_was_not_written
     theirs.extend(b"        \n");
     world.submit(starting(&ours));
     drop_file(&world, "handoff/h.json", &theirs, BEGIN.0);
-    let before = image(&world);
-    let _ = world.relay.commit().unwrap();
-    let journal = std::fs::read(world.data().join("journal")).unwrap();
-    std::fs::write(before.path().join("journal"), first_frames(&journal, 1)).unwrap();
-    let (mut again, dir) = reopened(before.path(), before.path());
+    let (mut again, dir) = commit_cut_short(&mut world, 1);
     assert_eq!(std::fs::read(dir.path().join("handoff/h.json")).unwrap(), theirs);
     assert_eq!(again.poll().unwrap().1.as_ref(), theirs);
     assert!(Artifact::parse(&theirs).is_ok());
@@ -319,13 +325,9 @@ fn a_lost_complete_leaves_what_was_in_its_way_though_the_void_was_not_written() 
     world.accept("h", claim("c")).unwrap();
     let foreign = b"somebody's notes, and longer than any artifact is".repeat(20);
     drop_file(&world, "archive/h.json", &foreign, BEGIN.0);
-    let before = image(&world);
     world.submit(completing("1"));
-    let _ = world.relay.commit().unwrap();
-    let journal = std::fs::read(world.data().join("journal")).unwrap();
     // Started, accepted, and completed in vain.
-    std::fs::write(before.path().join("journal"), first_frames(&journal, 3)).unwrap();
-    let (mut again, dir) = reopened(before.path(), before.path());
+    let (mut again, dir) = commit_cut_short(&mut world, 3);
     assert_eq!(again.status("h"), Some(Status::Claimed));
     assert_eq!(std::fs::read(dir.path().join("quarantine/h.json")).unwrap(), foreign);
     assert!(again.complete("h", claim("c"), "1").is_ok());
@@ -495,12 +497,8 @@ fn another_handoff_in_the_way_of_a_lost_complete_is_not_taken_for_it() {
     let mut other = artifact("o", MINUTE, None);
     other.resize(2000, b' ');
     drop_file(&world, "archive/h.json", &other, BEGIN.0);
-    let before = image(&world);
     world.submit(completing("1"));
-    let _ = world.relay.commit().unwrap();
-    let journal = std::fs::read(world.data().join("journal")).unwrap();
-    std::fs::write(before.path().join("journal"), first_frames(&journal, 2)).unwrap();
-    let (mut again, dir) = reopened(before.path(), before.path());
+    let (mut again, dir) = commit_cut_short(&mut world, 2);
     assert_eq!(again.status("h"), Some(Status::Claimed));
     assert_eq!(std::fs::read(dir.path().join("quarantine/h.json")).unwrap(), other);
 }
