@@ -314,6 +314,7 @@ fn the_order_of_refusals_is_the_protocols() {
     refused(&start("", b"{"), 401, "unauthenticated");
     refused(&start("hh_no-such-token", b"{"), 401, "unauthenticated");
     refused(&start(&world.bob, b"{"), 400, "malformed");
+    refused(&world.hub.request(&world.bob, "POST", "/v1/handoffs?x=y", b"{"), 400, "malformed");
     let no_hmac = String::from_utf8(expired.clone()).expect("text").replace("\"hmac\"", "\"other\"");
     let problem = refused(&start(&world.bob, no_hmac.as_bytes()), 422, "invalid");
     assert_eq!(problem["field"], "hmac");

@@ -69,17 +69,18 @@ impl Shared {
             Route::Clock => self.set_clock(&body::read(headers, body).await?).await,
             Route::Start => {
                 let agent = self.agent(headers, Some(Scope::Send))?;
-                query::none(query)?;
                 let bytes = body::read(headers, body).await?;
                 let request =
                     body::start(&bytes, agent, |target| self.registry(|tokens| tokens.knows(target)))?;
+                query::none(query)?;
                 self.ask(request).await
             }
             Route::Act(act, named) => {
                 let agent = self.agent(headers, Some(Scope::Receive))?;
-                query::none(query)?;
                 let bytes = body::read(headers, body).await?;
-                self.ask(body::act(act, &named, &bytes, agent)?).await
+                let request = body::act(act, &named, &bytes, agent)?;
+                query::none(query)?;
+                self.ask(request).await
             }
             Route::Poll => {
                 let agent = self.agent(headers, Some(Scope::Receive))?;
