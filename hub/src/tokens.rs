@@ -12,19 +12,21 @@ mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use handoff_kernel::ident::{AgentId, Digest};
 use handoff_kernel::time::Time;
 use handoff_kernel::timestamp::Rfc3339;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::ambient;
+use crate::{ambient, files};
 pub use secret::{Secret, is_token};
+
+/// The file in the data directory.
+const FILE: &str = "tokens.json";
 
 /// The format of `tokens.json` that this hub writes and knows.
 const FORMAT: u64 = 1;
@@ -227,8 +229,7 @@ impl TokenFile {
         let id: [u8; 4] = ambient::random().map_err(no_chance)?;
         let id = id.iter().fold("t.".to_owned(), |id, byte| id + &format!("{byte:02x}"));
         let failed = |error| TokenError::File(self.data.clone(), error);
-        // What agents hand over is nobody else's to read.
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.data).map_err(failed)?;
+        files::private_directory(&self.data).map_err(failed)?;
         self.change(|tokens| {
             let ids: Vec<_> = tokens.iter().filter(|t| t.agent == agent).map(|t| t.id.clone()).collect();
             if ids.len() >= LIVE_AN_AGENT {
@@ -275,7 +276,7 @@ impl TokenFile {
     }
 
     fn path(&self) -> PathBuf {
-        self.data.join("tokens.json")
+        self.data.join(FILE)
     }
 
     /// Reads, changes and replaces the file under its lock.
@@ -285,63 +286,31 @@ impl TokenFile {
     ) -> Result<R, TokenError> {
         let failed = |error| TokenError::File(self.data.clone(), error);
         let lock = self.data.join("tokens.lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
-            .open(lock)
-            .map_err(failed)?;
-        flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        // Held until this returns.
+        let _lock = files::lock(&lock, FlockOperation::LockExclusive).map_err(failed)?;
         let mut tokens = read(&self.path())?;
         let result = change(&mut tokens)?;
         let contents = Contents { format: FORMAT, tokens: tokens.iter().map(Entry::of).collect() };
         let mut text = serde_json::to_vec_pretty(&contents).expect("strings and numbers are JSON");
         text.push(b'\n');
-        self.replace(&text).map_err(failed)?;
+        // Durable: a token that was given out works after a power cut.
+        files::replace(&self.data, FILE, "tokens.json.new", &text).map_err(failed)?;
         Ok(result)
     }
-
-    /// Whole or not at all, and durable: a token that was given out works after a power cut.
-    fn replace(&self, text: &[u8]) -> io::Result<()> {
-        let new = self.data.join("tokens.json.new");
-        // One that is there is left from a crash, or is somebody's trap: it is not written into, in any case.
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .custom_flags(flags(OFlags::NOFOLLOW))
-            .open(&new)?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        std::fs::rename(&new, self.path())?;
-        File::open(&self.data)?.sync_all()
-    }
-}
-
-/// As the standard library takes them.
-fn flags(flags: OFlags) -> i32 {
-    flags.bits().cast_signed()
 }
 
 /// The tokens in a file; none when it is not there.
 fn read(path: &Path) -> Result<Vec<Token>, TokenError> {
     let failed = |error| TokenError::File(path.to_owned(), error);
     let unreadable = |why: String| TokenError::Unreadable(path.to_owned(), why);
-    let flags = flags(OFlags::NOFOLLOW | OFlags::NONBLOCK);
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) if file.metadata().map_err(failed)?.is_file() => file,
-        Ok(_) => return Err(unreadable("it is not a regular file".to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+    let text = match files::read(path, FILE_LIMIT) {
+        Ok(Some((text, _))) => text,
+        Ok(None) => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(unreadable(error.to_string()));
+        }
         Err(error) => return Err(failed(error)),
     };
-    let mut text = Vec::new();
-    file.take(FILE_LIMIT).read_to_end(&mut text).map_err(failed)?;
     let format: Format = serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))?;
     if format.format != FORMAT {
         return Err(TokenError::Format(path.to_owned(), format.format));
@@ -384,7 +353,7 @@ impl Registry {
     /// # Errors
     /// When the file is there and is not a list of tokens: a hub does not start on what it cannot understand.
     pub fn open(data: &Path) -> Result<Self, TokenError> {
-        let path = data.join("tokens.json");
+        let path = data.join(FILE);
         let seen = stamp(&path).map_err(|error| TokenError::File(path.clone(), error))?;
         let mut registry = Self { seen, told: None, by_hash: BTreeMap::new(), agents: BTreeSet::new(), path };
         let tokens = read(&registry.path)?;

@@ -1,16 +1,18 @@
-//! All file access of this crate's store: a data directory and the few things that are done in it.
+//! All file access of the store: a data directory and the few things that are done in it.
 //!
 //! Nothing here knows what a handoff is. [`DataDir::rename`], by which handoffs move, never replaces a file; the two
 //! calls that do are for the hub's own small files. Nothing is deleted but what lies under `tmp/`.
 
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use handoff_kernel::time::Time;
 use rustix::fs::{self, FlockOperation, RenameFlags, Timespec, Timestamps};
+
+use crate::files::{self, NO_SURPRISES};
 
 /// A directory that this process alone writes, but for same-host agents that rename files in it.
 #[derive(Debug)]
@@ -19,9 +21,6 @@ pub(super) struct DataDir {
     /// Held open for its lock and for flushing the file system it is on.
     lock: File,
 }
-
-/// No link is followed, and no pipe is waited for.
-const NO_SURPRISES: i32 = fs::OFlags::NOFOLLOW.union(fs::OFlags::NONBLOCK).bits().cast_signed();
 
 /// What a directory looked like: it changes when an entry does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,21 +39,11 @@ impl DataDir {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when another process holds the lock; otherwise what the system says.
     pub(super) fn open(path: &Path, inside: &[&str]) -> io::Result<Self> {
-        if path.metadata().is_ok_and(|about| !about.is_dir()) {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file, not a directory"));
-        }
-        // What agents say to each other is theirs: whoever wants to share the directory says so by chmod.
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        files::private_directory(path)?;
         for name in inside {
             std::fs::create_dir_all(path.join(name))?;
         }
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path.join("lock"))?;
-        fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        let lock = files::lock(&path.join("lock"), FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self { path: path.to_owned(), lock })
     }
 
@@ -70,27 +59,8 @@ impl DataDir {
 
     /// A regular file's bytes, at most `limit + 1` of them; none when there is nothing of this name.
     pub(super) fn read(&self, name: &str, limit: u64) -> io::Result<Option<Contents>> {
-        let not_a_file = || io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file");
-        match self.path(name).symlink_metadata() {
-            // Before opening: a socket cannot be opened, and a link might lead anywhere.
-            Ok(about) if !about.is_file() => return Err(not_a_file()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let opened = OpenOptions::new().read(true).custom_flags(NO_SURPRISES).open(self.path(name));
-        let file = match opened {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let about = file.metadata()?;
-        if !about.is_file() {
-            return Err(not_a_file());
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(about.len().min(limit)).unwrap_or(0) + 1);
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        Ok(Some(Contents { bytes, modified: millis(about.mtime(), about.mtime_nsec()) }))
+        let read = files::read(&self.path(name), limit)?;
+        Ok(read.map(|(bytes, about)| Contents { bytes, modified: millis(about.mtime(), about.mtime_nsec()) }))
     }
 
     /// Writes a whole file that nobody else looks at yet, dated so.
@@ -138,12 +108,7 @@ impl DataDir {
 
     /// Replaces a small file of the hub's own, whole or not at all, and durably.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let new = self.path("tmp/replace");
-        let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        file.write_all_at(bytes, 0)?;
-        file.sync_all()?;
-        std::fs::rename(&new, self.path(name))?;
-        File::open(&self.path)?.sync_all()
+        files::replace(&self.path, name, "tmp/replace", bytes)
     }
 
     /// Removes a file of the hub's own under `tmp/`.
