@@ -18,7 +18,7 @@ use crate::command::{Answer, Command, Event, EventKind};
 use crate::ident::Names;
 use crate::record::{Claim, Record, State, Status};
 use crate::refusal::{Field, Refusal};
-use crate::rules::Rule;
+use crate::rules::{Rule, outlived};
 use crate::time::Time;
 
 /// Something that was seen to happen.
@@ -330,10 +330,7 @@ impl<N: Names> Asked<N> {
     fn past_deadline(&self, command: &Command<N>, now: Time) -> bool {
         match (self.record.as_ref().map(|r| (r, &r.state)), command) {
             (Some((record, State::Pending)), _) => now > record.expires_at,
-            (Some((record, State::Claimed(claim))), _) => {
-                let age = now.0.saturating_sub(claim.at.0);
-                record.claim_ttl.is_some_and(|ttl| age > ttl.0)
-            }
+            (Some((record, State::Claimed(claim))), _) => outlived(record, claim.at, now),
             (Some((_, State::Completed { .. } | State::Rejected(_))), _) => false,
             (None, Command::Start { artifact, .. }) => now > artifact.expires_at,
             (None, _) => false,

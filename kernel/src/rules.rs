@@ -152,8 +152,8 @@ fn rejected_by_the_clock_only_when_due<N: Names>(record: &Record<N>) -> bool {
     }
 }
 
-/// By its age, which cannot overflow, where the kernel uses a saturated sum.
-fn outlived<N: Names>(record: &Record<N>, claimed_at: Time, now: Time) -> bool {
+/// Whether a claim is older than its author allowed. By its age, which cannot overflow, where `step` uses a saturated sum.
+pub(crate) fn outlived<N: Names>(record: &Record<N>, claimed_at: Time, now: Time) -> bool {
     match (record.claim_ttl, now.0.checked_sub(claimed_at.0)) {
         (Some(ttl), Some(age)) => age > ttl.0,
         (None, _) | (_, None) => false,
