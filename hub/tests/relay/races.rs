@@ -209,7 +209,16 @@ fn a_name_that_only_the_hub_gives_is_put_back() {
     let world = started();
     world.rename("handoff/h.json", &format!("claimed/h~evil~{}.json", BEGIN.0 + 100_000));
     let world = world.crash();
-    assert!(world.files().iter().any(|file| file.starts_with("quarantine/h~evil")));
+    assert!(world.files().iter().any(|file| file.starts_with("quarantine/h~evil")), "not yet");
+    let mut world = World::new();
+    world.start(&artifact("h", Millis(1000), None)).unwrap();
+    world.clock.set(BEGIN.plus(Millis(2000)));
+    world.rename("handoff/h.json", &format!("claimed/h~evil~{}.json", BEGIN.0 + 1001));
+    let world = world.crash();
+    assert!(
+        world.files().iter().any(|file| file.starts_with("quarantine/h~evil")),
+        "and not after its deadline"
+    );
 }
 
 #[test]
