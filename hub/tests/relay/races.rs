@@ -207,7 +207,7 @@ fn a_name_that_only_the_hub_gives_is_put_back() {
     assert_eq!(world.ask(Request::Health), Reply::Health(Health::Ready));
     // While it is down it cannot know; but a claim that can never have been is none.
     let world = started();
-    world.rename("handoff/h.json", &format!("claimed/h~evil~{}.json", BEGIN.0 + 100_000));
+    world.rename("handoff/h.json", &format!("claimed/h~evil~{}.json", BEGIN.0 + 50_000));
     let world = world.crash();
     assert!(world.files().iter().any(|file| file.starts_with("quarantine/h~evil")), "not yet");
     let mut world = World::new();
