@@ -1,0 +1,17 @@
+//! The handoff protocol's rules, checked: models of the operation machine that ships, an inductive proof over its
+//! `step`, bounds that are tight, and the traces of everything that can go wrong when an assumption is dropped.
+//!
+//! This crate refuses to know the protocol. Semantics live in the kernel; here the kernel is run, and watched. There
+//! is no IO but that of the command line, no chance anywhere, and a clock only to say how long something took.
+//!
+//! Read [`model::Model`] first: what a model is. Then [`explorer::explore`]: how one is looked through.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod abstract_spec;
+pub mod ambient;
+pub mod explorer;
+pub mod model;
+pub mod refinement;
+pub mod second;
+pub mod trace;

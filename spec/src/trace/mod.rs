@@ -1,0 +1,407 @@
+//! Traces: what happened, one JSON object a line, for people and for whoever replays it.
+//!
+//! A trace carries all that is needed to live it through again: the first line is the [`Header`], with what was
+//! on record at the beginning; each line after it is one [`Line`]: at which step, in true time, on which host, by
+//! which clock, what happened and what came of it. `spec/traces/README.md` describes the format for readers of
+//! other languages. Names are short and mean nothing: agents `bob` (the author), `alice` (the target), `eve`;
+//! handoffs `h0`, claims `c1`, digests `d0`, results and reasons `t0`, receipts `r1`.
+
+mod text;
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use text::{Artifact, Ask, ClaimText, RecordText, StatusText, Told, agent, claim, digest, handoff, text};
+
+/// The name of the format, and its version.
+pub const FORMAT: &str = "handoff-trace/1";
+
+/// What kind of trace it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Its last step breaks the rule.
+    Counterexample,
+    /// Its last step shows the rule's interesting case; nothing is broken.
+    Witness,
+    /// From `cycle_from` on it goes round for ever, and what the rule promises never comes.
+    Lasso,
+}
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Always [`FORMAT`].
+    pub trace: String,
+    /// The trace's own name, that of its file.
+    pub name: String,
+    /// What kind.
+    pub kind: Kind,
+    /// The property that it is about, by its id.
+    pub rule: String,
+    /// What it shows, in a sentence.
+    pub says: String,
+    /// The model that it comes from.
+    pub model: String,
+    /// The model's configuration.
+    pub configuration: String,
+    /// The law: `protocol`, or the name of what is wrong with it.
+    pub law: String,
+    /// What is on record at the beginning, one a known handoff.
+    pub records: Vec<RecordText>,
+    /// The first step of the cycle, of a lasso.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle_from: Option<u32>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Counted from 1. What happens in one step happens at once.
+    #[serde(default)]
+    pub step: u32,
+    /// True time, in milliseconds from the trace's own beginning of time.
+    pub time: u64,
+    /// Where: `hub 1`, `client 2`, `store`, `network`, `session 1`.
+    pub host: String,
+    /// What that host's clock says, if it has one that decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<u64>,
+    /// What.
+    pub event: Event,
+}
+
+impl Line {
+    /// A line whose step is numbered when the trace is written.
+    #[must_use]
+    pub fn at(time: u64, host: impl Into<String>, clock: Option<u64>, event: Event) -> Self {
+        Self { step: 0, time, host: host.into(), clock, event }
+    }
+}
+
+/// What the store was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectKind {
+    /// Read the record.
+    Load,
+    /// Write it if there is none.
+    Insert,
+    /// Write it if the one there is still the one that was loaded.
+    Swap,
+}
+
+/// What the hub was told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// The record, or that there is none.
+    Loaded,
+    /// The write took effect.
+    Written,
+    /// The write did not: something else is there.
+    Conflict,
+    /// The answer was lost.
+    Unknown,
+    /// The store cannot do it.
+    Failed,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// A client sends a request, or sends it again.
+    Sends {
+        /// On which handoff.
+        handoff: String,
+        /// What it asks. The attempt is the hub's to choose, and 0 here.
+        command: Ask,
+    },
+    /// A hub takes up a command.
+    Begins {
+        /// The operation, numbered within the trace.
+        operation: u32,
+        /// On which handoff.
+        handoff: String,
+        /// What is asked.
+        command: Ask,
+    },
+    /// The store answers an operation's effect, or its answer is lost.
+    Effect {
+        /// The operation.
+        operation: u32,
+        /// What it asked for.
+        effect: EffectKind,
+        /// What it is told.
+        outcome: OutcomeKind,
+        /// The record as the store has it after this, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<RecordText>,
+        /// Whether the write took effect, whatever the hub is told; of a load, false.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        took_effect: bool,
+        /// Whether the store may still carry it out.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        may_follow: bool,
+    },
+    /// The store carries out a write whose answer was long since lost.
+    Follows {
+        /// The operation that had asked for it.
+        operation: u32,
+        /// Whether it took effect: it does if what it expects is still there.
+        took_effect: bool,
+        /// The record as the store has it after this, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<RecordText>,
+    },
+    /// An operation is over, and its asker is answered.
+    Answers {
+        /// The operation.
+        operation: u32,
+        /// What is told.
+        verdict: Told,
+    },
+    /// A client receives an answer.
+    Receives {
+        /// To what.
+        command: Ask,
+        /// The answer.
+        verdict: Told,
+    },
+    /// A client takes no more interest in what it asked.
+    GivesUp {
+        /// What it had asked.
+        command: Ask,
+    },
+    /// The network loses a message.
+    Loses {
+        /// Which, in words.
+        message: String,
+    },
+    /// A hub dies; what it was doing is gone.
+    Crashes {
+        /// The operations that are gone with it.
+        operations: Vec<u32>,
+    },
+    /// It is there again.
+    Restarts,
+    /// A hub is cut off from everything, or is so no longer.
+    CutOff {
+        /// Whether it is cut off now.
+        now: bool,
+    },
+    /// True time passes.
+    Ticks,
+    /// A hub's clock is set.
+    ClockSteps {
+        /// By how much it is ahead of true time now; negative when it is behind.
+        ahead: i64,
+    },
+    /// A hub advances the clock that all hubs share.
+    SharedClock {
+        /// To what.
+        to: u64,
+    },
+    /// Retention removes a terminal handoff.
+    Prunes {
+        /// Which.
+        handoff: String,
+    },
+    /// A poll is answered, or looks and goes on waiting.
+    Polls {
+        /// Whose.
+        target: String,
+        /// What is shown.
+        shown: Option<String>,
+    },
+    /// An event comes to stand in the log.
+    Logs {
+        /// Of which handoff.
+        handoff: String,
+        /// What it says.
+        kind: String,
+    },
+    /// What a model of its own has to tell, which is not about hubs and a store.
+    Tells {
+        /// What is done: a fixed word of that model.
+        does: String,
+        /// To what, by whom, and so on: names and values, in order.
+        with: std::collections::BTreeMap<String, String>,
+    },
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>3}  t={:<3} {:<9}", self.step, self.time, self.host)?;
+        match self.clock {
+            Some(clock) => write!(f, " [{clock:>2}] ")?,
+            None => f.write_str("      ")?,
+        }
+        fmt::Display::fmt(&self.event, f)
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sends { handoff, command } => write!(f, "sends {command} on {handoff}"),
+            Self::Begins { operation, handoff, command } => {
+                write!(f, "#{operation} begins {command} on {handoff}")
+            }
+            Self::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
+                let effect = match effect {
+                    EffectKind::Load => "loads",
+                    EffectKind::Insert => "inserts",
+                    EffectKind::Swap => "swaps",
+                };
+                write!(f, "#{operation} {effect}: ")?;
+                match (outcome, took_effect, may_follow) {
+                    (OutcomeKind::Loaded, ..) => f.write_str("found ")?,
+                    (OutcomeKind::Written, ..) => f.write_str("written, now ")?,
+                    (OutcomeKind::Conflict, ..) => f.write_str("conflict, there is ")?,
+                    (OutcomeKind::Failed, ..) => f.write_str("the store cannot, there is ")?,
+                    (OutcomeKind::Unknown, true, _) => f.write_str("written but the answer is lost, now ")?,
+                    (OutcomeKind::Unknown, false, true) => f.write_str("delayed, there is ")?,
+                    (OutcomeKind::Unknown, false, false) => f.write_str("lost, there is ")?,
+                }
+                known(f, record.as_ref())
+            }
+            Self::Follows { operation, took_effect, record } => {
+                let what = if *took_effect { "takes effect after all" } else { "comes too late" };
+                write!(f, "#{operation}'s write {what}, now ")?;
+                known(f, record.as_ref())
+            }
+            Self::Answers { operation, verdict } => write!(f, "#{operation} answers {verdict}"),
+            Self::Receives { command, verdict } => write!(f, "receives {verdict} to {command}"),
+            Self::GivesUp { command } => write!(f, "gives up {command}"),
+            Self::Loses { message } => write!(f, "loses {message}"),
+            Self::Crashes { .. } => f.write_str("crashes"),
+            Self::Restarts => f.write_str("restarts"),
+            Self::CutOff { now } => f.write_str(if *now { "is cut off" } else { "is reachable again" }),
+            Self::Ticks => f.write_str("time passes"),
+            Self::ClockSteps { ahead } => write!(f, "its clock is set to {ahead:+} of true time"),
+            Self::SharedClock { to } => write!(f, "advances the shared clock to {to}"),
+            Self::Prunes { handoff } => write!(f, "prunes {handoff}"),
+            Self::Polls { target, shown } => match shown {
+                Some(handoff) => write!(f, "shows {handoff} to {target}"),
+                None => write!(f, "shows {target} nothing"),
+            },
+            Self::Logs { handoff, kind } => write!(f, "logs that {handoff} was {kind}"),
+            Self::Tells { does, with } => {
+                write!(f, "{does}")?;
+                with.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+            }
+        }
+    }
+}
+
+fn known(f: &mut fmt::Formatter<'_>, record: Option<&RecordText>) -> fmt::Result {
+    match record {
+        Some(record) => fmt::Display::fmt(record, f),
+        None => f.write_str("nothing"),
+    }
+}
+
+/// A whole trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// What it is.
+    pub header: Header,
+    /// What happened.
+    pub lines: Vec<Line>,
+}
+
+/// Why a text is no trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadTrace {
+    /// In which line, counted from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub why: String,
+}
+
+impl fmt::Display for BadTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.why)
+    }
+}
+
+impl core::error::Error for BadTrace {}
+
+impl Trace {
+    /// Numbers the steps and makes one trace of them.
+    #[must_use]
+    pub fn new(header: Header, steps: Vec<Vec<Line>>) -> Self {
+        let numbered = steps
+            .into_iter()
+            .zip(1u32..)
+            .flat_map(|(lines, step)| lines.into_iter().map(move |line| Line { step, ..line }));
+        Self { header, lines: numbered.collect() }
+    }
+
+    /// How many steps it has.
+    #[must_use]
+    pub fn steps(&self) -> u32 {
+        self.lines.last().map_or(0, |line| line.step)
+    }
+
+    /// As NDJSON.
+    ///
+    /// # Panics
+    /// Never: every value here can be written as JSON.
+    #[must_use]
+    pub fn to_ndjson(&self) -> String {
+        let mut out = serde_json::to_string(&self.header).expect("plain data");
+        out.push('\n');
+        for line in &self.lines {
+            out.push_str(&serde_json::to_string(line).expect("plain data"));
+            out.push('\n');
+        }
+        out
+    }
+
+    /// Reads NDJSON.
+    ///
+    /// # Errors
+    /// Which line is no line of a trace, and why.
+    pub fn parse(text: &str) -> Result<Self, BadTrace> {
+        let bad = |line: usize, why: String| BadTrace { line: line + 1, why };
+        let mut lines = text.lines().enumerate();
+        let (_, first) = lines.next().ok_or_else(|| bad(0, "the file is empty".into()))?;
+        let header: Header = serde_json::from_str(first).map_err(|error| bad(0, error.to_string()))?;
+        if header.trace != FORMAT {
+            return Err(bad(0, format!("this is no {FORMAT} but {:?}", header.trace)));
+        }
+        let lines = lines
+            .map(|(i, line)| serde_json::from_str(line).map_err(|error| bad(i, error.to_string())))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { header, lines })
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Header { name, kind, rule, says, model, configuration, law, .. } = &self.header;
+        let kind = match kind {
+            Kind::Counterexample => "breaks",
+            Kind::Witness => "witness of",
+            Kind::Lasso => "breaks for ever",
+        };
+        writeln!(f, "{name}: {kind} {rule}. {says}")?;
+        writeln!(f, "model {model}, configuration {configuration}, law {law}")?;
+        for record in &self.header.records {
+            writeln!(f, "at the beginning: {record}")?;
+        }
+        for line in &self.lines {
+            if self.header.cycle_from == Some(line.step) {
+                writeln!(f, "     from here on, again and again:")?;
+            }
+            writeln!(f, "{line}")?;
+        }
+        Ok(())
+    }
+}
