@@ -11,7 +11,7 @@
     reason = "a checker names what it looks at, and passes over the rest"
 )]
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use crate::command::{Answer, Command, Event, EventKind};
@@ -102,7 +102,7 @@ impl<N: Names> Default for History<N> {
     fn default() -> Self {
         Self {
             single_winner: SingleWinner { claims: BTreeMap::new(), winners: BTreeMap::new() },
-            kept: Kept { started: BTreeMap::new() },
+            kept: Kept { started: BTreeMap::new(), pruned: BTreeSet::new() },
             repeatable: Repeatable { handoffs: BTreeMap::new() },
             log_agrees: LogAgrees { unlogged: BTreeMap::new() },
             oldest_first: OldestFirst { pending: BTreeMap::new() },
@@ -117,6 +117,7 @@ impl<N: Names> History<N> {
     /// The first rule that it breaks. The history is not to be fed any further then.
     pub fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
         self.single_winner.observe(seen)?;
+        true_author(seen)?;
         self.kept.observe(seen)?;
         self.repeatable.observe(seen)?;
         self.log_agrees.observe(seen)?;
@@ -166,11 +167,26 @@ impl<N: Names> SingleWinner<N> {
     }
 }
 
-/// S7 and S8: what was acknowledged as started is there, once, with the same bytes.
+/// S13: what is started, and acknowledged as started, is in the name of who sent it. It needs no memory.
+fn true_author<N: Names>(seen: &Seen<'_, N>) -> Result<(), Broken> {
+    let (sender, author) = match seen {
+        Seen::Committed { command: Command::Start { sender, .. }, next, .. } => (sender, &next.author),
+        Seen::Answered { command: Command::Start { sender, artifact }, verdict: Ok(_), .. } => {
+            (sender, &artifact.author)
+        }
+        _ => return Ok(()),
+    };
+    demand(sender == author, Rule::S13, "a handoff was started in the name of another than its sender")
+}
+
+/// S7 and S8: what was acknowledged as started is there, once, with the same bytes. And S4, as far as retention goes:
+/// what it removed does not come back.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Kept<N: Names> {
     /// The digest and the target of each acknowledged start.
     started: BTreeMap<N::Handoff, (N::Digest, N::Agent)>,
+    /// What retention has removed: all were terminal, and stay so.
+    pruned: BTreeSet<N::Handoff>,
 }
 
 impl<N: Names> Kept<N> {
@@ -196,8 +212,13 @@ impl<N: Names> Kept<N> {
                 let same = self.started.get(*handoff).is_none_or(|(known, _)| known == *digest);
                 demand(same, Rule::S8, "other bytes were delivered than were started")
             }
+            Seen::Committed { next, .. } => {
+                let back = self.pruned.contains(&next.id);
+                demand(!back, Rule::S4, "a handoff that retention had removed came back")
+            }
             Seen::Pruned(handoff) => {
                 self.started.remove(*handoff);
+                self.pruned.insert((*handoff).clone());
                 Ok(())
             }
             _ => Ok(()),

@@ -82,6 +82,22 @@ fn s1_says_no_to_a_second_winner_and_yes_to_the_first_again() {
 }
 
 #[test]
+fn s4_says_no_when_what_retention_removed_comes_back() {
+    let mut story = Story::default();
+    story.commit(&begin(0), &pending()).unwrap();
+    story.0.observe(&Seen::Pruned(&0)).unwrap();
+    assert_eq!(rule(story.commit(&begin(0), &pending())), Rule::S4);
+}
+
+#[test]
+fn s13_says_no_to_a_start_in_another_name() {
+    let false_start = Command::Start { sender: ALICE, artifact: start(0, Time(9), None) };
+    assert_eq!(rule(Story::default().commit(&false_start, &pending())), Rule::S13, "on record");
+    assert_eq!(rule(Story::default().answer(&false_start, STARTED, 1)), Rule::S13, "acknowledged");
+    Story::default().answer(&false_start, Err(Refusal::WrongSender), 1).unwrap();
+}
+
+#[test]
 fn s7_says_no_when_an_acknowledged_start_is_nowhere_or_twice() {
     let mut story = Story::default();
     story.locate(&[]).unwrap();

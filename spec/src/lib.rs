@@ -11,7 +11,9 @@
 pub mod abstract_spec;
 pub mod ambient;
 pub mod explorer;
+pub mod hubs;
 pub mod model;
+pub mod profile;
 pub mod refinement;
 pub mod second;
 pub mod trace;

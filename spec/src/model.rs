@@ -22,6 +22,17 @@ pub enum Property {
     Frame,
 }
 
+impl Property {
+    /// Its id: `S3`, `Refinement`.
+    #[must_use]
+    pub fn id(self) -> String {
+        match self {
+            Self::Rule(rule) => format!("{rule:?}"),
+            Self::Refinement | Self::Frame => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,6 +131,11 @@ pub trait Model {
 
     /// Where it can begin.
     fn initial(&self) -> Vec<Self::State>;
+
+    /// What has happened before the first step of a trace that begins here.
+    fn opening(&self, _initial: &Self::State) -> Vec<Line> {
+        Vec::new()
+    }
 
     /// Everything that can happen here, always in the same order.
     fn actions(&self, state: &Self::State, actions: &mut Vec<Self::Action>);

@@ -123,17 +123,16 @@ pub fn explore<M: Model>(
     run.found
 }
 
-/// What a path tells, step by step.
+/// What a path tells: first what has happened before it begins, then step by step.
 pub fn tell<M: Model>(model: &M, path: &Path<M::Action>) -> Vec<Vec<Line>> {
     let mut state = model.initial().swap_remove(path.from);
-    path.actions
-        .iter()
-        .map(|action| {
-            let mut story = Story::open();
-            state = model.next(&state, action, &mut story);
-            story.lines()
-        })
-        .collect()
+    let mut told = vec![model.opening(&state)];
+    for action in &path.actions {
+        let mut story = Story::open();
+        state = model.next(&state, action, &mut story);
+        told.push(story.lines());
+    }
+    told
 }
 
 struct Run<'m, M: Model> {

@@ -11,7 +11,17 @@ use core::hash::{Hash, Hasher};
 struct Bytes(Vec<u8>);
 
 impl Bytes {
-    fn number(&mut self, mut n: u64) {
+    #[inline]
+    fn number(&mut self, n: u64) {
+        match u8::try_from(n) {
+            // Nearly all of them.
+            Ok(small) if small < 0x80 => self.0.push(small),
+            _ => self.large(n),
+        }
+    }
+
+    #[cold]
+    fn large(&mut self, mut n: u64) {
         while n >= 0x80 {
             self.0.push(u8::try_from(n & 0x7f).expect("seven bits") | 0x80);
             n >>= 7;
@@ -25,30 +35,37 @@ impl Hasher for Bytes {
         digest(&self.0)
     }
 
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
+    #[inline]
     fn write_u8(&mut self, n: u8) {
         self.0.push(n);
     }
 
+    #[inline]
     fn write_u16(&mut self, n: u16) {
         self.number(n.into());
     }
 
+    #[inline]
     fn write_u32(&mut self, n: u32) {
         self.number(n.into());
     }
 
+    #[inline]
     fn write_u64(&mut self, n: u64) {
         self.number(n);
     }
 
+    #[inline]
     fn write_usize(&mut self, n: usize) {
         self.number(n as u64);
     }
 
+    #[inline]
     fn write_isize(&mut self, n: isize) {
         // How the derived `Hash` feeds a discriminant: small and not negative. Any other is as good a bijection.
         self.number(n.cast_unsigned() as u64);

@@ -9,10 +9,14 @@
 mod text;
 
 use core::fmt;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-pub use text::{Artifact, Ask, ClaimText, RecordText, StatusText, Told, agent, claim, digest, handoff, text};
+pub use text::{
+    Artifact, Ask, ClaimText, EventText, RecordText, StatusText, Told, agent, agent_number, claim, digest,
+    handoff, handoff_number, text,
+};
 
 /// The name of the format, and its version.
 pub const FORMAT: &str = "handoff-trace/1";
@@ -51,6 +55,12 @@ pub struct Header {
     pub law: String,
     /// What is on record at the beginning, one a known handoff.
     pub records: Vec<RecordText>,
+    /// S3's bound in true time that is looked at: how long after `expires_at` a claim may take effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<u64>,
+    /// Whether events are logged after their records, as lines of the trace say; otherwise in one commit with them.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub log_follows: bool,
     /// The first step of the cycle, of a lasso.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycle_from: Option<u32>,
@@ -60,7 +70,7 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
-    /// Counted from 1. What happens in one step happens at once.
+    /// Counted from 1; 0 is what has happened before. What happens in one step happens at once.
     #[serde(default)]
     pub step: u32,
     /// True time, in milliseconds from the trace's own beginning of time.
@@ -110,6 +120,16 @@ pub enum OutcomeKind {
     Failed,
 }
 
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// Which client, as a host: instances of one agent are several.
+    pub client: String,
+    /// The agent that it really is, whatever its command says.
+    pub agent: String,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -129,6 +149,9 @@ pub enum Event {
         handoff: String,
         /// What is asked.
         command: Ask,
+        /// For whom; nobody when it is the hub's own janitor.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asker: Option<Client>,
     },
     /// The store answers an operation's effect, or its answer is lost.
     Effect {
@@ -172,11 +195,6 @@ pub enum Event {
         /// The answer.
         verdict: Told,
     },
-    /// A client takes no more interest in what it asked.
-    GivesUp {
-        /// What it had asked.
-        command: Ask,
-    },
     /// The network loses a message.
     Loses {
         /// Which, in words.
@@ -218,19 +236,25 @@ pub enum Event {
         /// What is shown.
         shown: Option<String>,
     },
+    /// The store is restarted, and has what it had before the last write.
+    Forgets {
+        /// Which handoff.
+        handoff: String,
+        /// What it has now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<RecordText>,
+    },
     /// An event comes to stand in the log.
     Logs {
-        /// Of which handoff.
-        handoff: String,
-        /// What it says.
-        kind: String,
+        /// What stands there.
+        entry: EventText,
     },
     /// What a model of its own has to tell, which is not about hubs and a store.
     Tells {
         /// What is done: a fixed word of that model.
         does: String,
         /// To what, by whom, and so on: names and values, in order.
-        with: std::collections::BTreeMap<String, String>,
+        with: BTreeMap<String, String>,
     },
 }
 
@@ -249,8 +273,9 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sends { handoff, command } => write!(f, "sends {command} on {handoff}"),
-            Self::Begins { operation, handoff, command } => {
-                write!(f, "#{operation} begins {command} on {handoff}")
+            Self::Begins { operation, handoff, command, asker } => {
+                write!(f, "#{operation} begins {command} on {handoff}")?;
+                asker.iter().try_for_each(|asker| write!(f, " for {}", asker.client))
             }
             Self::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
                 let effect = match effect {
@@ -277,7 +302,6 @@ impl fmt::Display for Event {
             }
             Self::Answers { operation, verdict } => write!(f, "#{operation} answers {verdict}"),
             Self::Receives { command, verdict } => write!(f, "receives {verdict} to {command}"),
-            Self::GivesUp { command } => write!(f, "gives up {command}"),
             Self::Loses { message } => write!(f, "loses {message}"),
             Self::Crashes { .. } => f.write_str("crashes"),
             Self::Restarts => f.write_str("restarts"),
@@ -290,7 +314,11 @@ impl fmt::Display for Event {
                 Some(handoff) => write!(f, "shows {handoff} to {target}"),
                 None => write!(f, "shows {target} nothing"),
             },
-            Self::Logs { handoff, kind } => write!(f, "logs that {handoff} was {kind}"),
+            Self::Forgets { handoff, record } => {
+                write!(f, "forgets the last write of {handoff}, now ")?;
+                known(f, record.as_ref())
+            }
+            Self::Logs { entry } => write!(f, "logs that {} was {}", entry.handoff, entry.kind),
             Self::Tells { does, with } => {
                 write!(f, "{does}")?;
                 with.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
@@ -315,6 +343,58 @@ pub struct Trace {
     pub lines: Vec<Line>,
 }
 
+/// The operations of a trace, which models tell apart by who works for whom, by the number of their beginning.
+#[derive(Default)]
+struct Numbers {
+    last: u32,
+    present: BTreeMap<u32, u32>,
+    /// Those with a write that may follow, oldest first.
+    late: BTreeMap<u32, VecDeque<u32>>,
+}
+
+impl Numbers {
+    fn number(&mut self, event: &mut Event) {
+        let present = |present: &BTreeMap<u32, u32>, key| present.get(&key).copied().unwrap_or_default();
+        match event {
+            Event::Begins { operation, .. } => {
+                self.last += 1;
+                self.present.insert(*operation, self.last);
+                *operation = self.last;
+            }
+            Event::Effect { operation, may_follow, .. } => {
+                let key = *operation;
+                *operation = present(&self.present, key);
+                if *may_follow {
+                    self.late.entry(key).or_default().push_back(*operation);
+                }
+            }
+            Event::Answers { operation, .. } => *operation = present(&self.present, *operation),
+            Event::Follows { operation, .. } => {
+                let late = self.late.get_mut(operation).and_then(VecDeque::pop_front);
+                *operation = late.unwrap_or_default();
+            }
+            Event::Crashes { operations } => {
+                for operation in operations {
+                    *operation = present(&self.present, *operation);
+                }
+            }
+            Event::Sends { .. }
+            | Event::Receives { .. }
+            | Event::Loses { .. }
+            | Event::Restarts
+            | Event::CutOff { .. }
+            | Event::Ticks
+            | Event::ClockSteps { .. }
+            | Event::SharedClock { .. }
+            | Event::Prunes { .. }
+            | Event::Polls { .. }
+            | Event::Logs { .. }
+            | Event::Forgets { .. }
+            | Event::Tells { .. } => {}
+        }
+    }
+}
+
 /// Why a text is no trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadTrace {
@@ -333,14 +413,19 @@ impl fmt::Display for BadTrace {
 impl core::error::Error for BadTrace {}
 
 impl Trace {
-    /// Numbers the steps and makes one trace of them.
+    /// Numbers the steps, and the operations in the order in which they begin. What has happened before is step 0.
     #[must_use]
     pub fn new(header: Header, steps: Vec<Vec<Line>>) -> Self {
+        let mut numbers = Numbers::default();
         let numbered = steps
             .into_iter()
-            .zip(1u32..)
+            .zip(0u32..)
             .flat_map(|(lines, step)| lines.into_iter().map(move |line| Line { step, ..line }));
-        Self { header, lines: numbered.collect() }
+        let lines = numbered.map(|mut line| {
+            numbers.number(&mut line.event);
+            line
+        });
+        Self { header, lines: lines.collect() }
     }
 
     /// How many steps it has.

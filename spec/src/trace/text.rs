@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use handoff_kernel::command::{Answer, Command, Start};
+use handoff_kernel::command::{Answer, Command, Event, EventKind, Start};
 use handoff_kernel::operation::NotDone;
 use handoff_kernel::record::{Claim, Completion, Decline, Record, Rejection, State};
 use handoff_kernel::refusal::{Field, Refusal};
@@ -49,11 +49,23 @@ fn number(prefix: &str, name: &str) -> Result<u8, String> {
         .ok_or_else(|| format!("{name:?} is not {prefix} and a small number"))
 }
 
-fn agent_number(name: &str) -> Result<u8, String> {
+/// The agent of this name.
+///
+/// # Errors
+/// When it is no agent's name.
+pub fn agent_number(name: &str) -> Result<u8, String> {
     match (0..).zip(AGENTS).find(|(_, known)| *known == name) {
         Some((n, _)) => Ok(n),
         None => number("agent", name),
     }
+}
+
+/// The handoff of this name.
+///
+/// # Errors
+/// When it is no handoff's name.
+pub fn handoff_number(name: &str) -> Result<u8, String> {
+    number("h", name)
 }
 
 fn optional(prefix: &str, name: Option<&String>) -> Result<Option<u8>, String> {
@@ -457,6 +469,52 @@ impl TryFrom<&RecordText> for Record<Small> {
     }
 }
 
+/// An event of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are those of the kernel's `Event`")]
+pub struct EventText {
+    pub handoff: String,
+    pub kind: String,
+    pub at: u64,
+    pub actor: Option<String>,
+}
+
+const KINDS: [(EventKind, &str); 6] = [
+    (EventKind::Started, "started"),
+    (EventKind::Claimed, "claimed"),
+    (EventKind::Completed, "completed"),
+    (EventKind::Rejected, "rejected"),
+    (EventKind::Expired, "expired"),
+    (EventKind::ClaimExpired, "claim_expired"),
+];
+
+impl From<&Event<Small>> for EventText {
+    fn from(event: &Event<Small>) -> Self {
+        let named = KINDS.into_iter().find(|(kind, _)| *kind == event.kind);
+        Self {
+            handoff: handoff(event.handoff),
+            kind: named.map_or_else(String::new, |(_, name)| name.to_owned()),
+            at: event.at.0,
+            actor: event.actor.map(agent),
+        }
+    }
+}
+
+impl TryFrom<&EventText> for Event<Small> {
+    type Error = String;
+    fn try_from(event: &EventText) -> Result<Self, String> {
+        let named = KINDS.into_iter().find(|(_, name)| *name == event.kind);
+        let (kind, _) = named.ok_or_else(|| format!("there is no event {:?}", event.kind))?;
+        Ok(Self {
+            handoff: handoff_number(&event.handoff)?,
+            kind,
+            at: Time(event.at),
+            actor: event.actor.as_deref().map(agent_number).transpose()?,
+        })
+    }
+}
+
 impl fmt::Display for ClaimText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "claim {} of {}", self.id.as_deref().unwrap_or("without a name"), self.at)
@@ -512,5 +570,9 @@ mod tests {
         assert!(<Result<Answer<Small>, NotDone>>::try_from(&unknown).is_err());
         assert!(agent_number("mallory").is_err());
         assert_eq!(agent_number(&agent(7)), Ok(7));
+        for (kind, _) in KINDS {
+            let event = Event { handoff: 1, kind, at: Time(3), actor: Some(0) };
+            assert_eq!(Event::try_from(&EventText::from(&event)), Ok(event));
+        }
     }
 }

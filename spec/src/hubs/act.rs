@@ -1,0 +1,595 @@
+//! What each action does to the state.
+
+use std::mem;
+use std::sync::Arc;
+
+use handoff_kernel::command::{Answer, Command, Event, EventKind};
+use handoff_kernel::history::Seen;
+use handoff_kernel::law::Law;
+use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome, Stored, Version};
+use handoff_kernel::record::{Record, State as RecordState, Status};
+use handoff_kernel::testing::small::Small;
+use handoff_kernel::time::Time;
+
+use super::config::{Ask, Log, Network};
+use super::state::{Asker, Late, Message, Running, State};
+use super::{Action, Fate, Hubs, judge};
+use crate::model::{Breach, Story};
+use crate::trace::{self, EffectKind, Line, OutcomeKind, RecordText, Told};
+
+/// A write, as the store is asked for it.
+struct Write<'a> {
+    hub: usize,
+    asker: Asker,
+    command: &'a Command<Small>,
+    expected: Option<Version>,
+    next: &'a Record<Small>,
+    event: &'a Event<Small>,
+}
+
+fn hub_name(hub: usize) -> String {
+    format!("hub {}", hub + 1)
+}
+
+fn client_name(client: usize) -> String {
+    format!("client {}", client + 1)
+}
+
+fn known<L: Law>(state: &State<L>, handoff: u8) -> Option<RecordText> {
+    state.registers[usize::from(handoff)].record().map(RecordText::from)
+}
+
+/// What is broken first is what is said; the state goes nowhere from there.
+fn note<L: Law>(state: &mut State<L>, breach: Option<impl Into<Breach>>) {
+    if state.breach.is_none() {
+        state.breach = breach.map(Into::into);
+    }
+}
+
+impl<L: Law + Ord> Hubs<L> {
+    pub(super) fn act(&self, state: &mut State<L>, action: &Action, story: &mut Story) {
+        match action {
+            Action::Tick => {
+                state.time += 1;
+                story.tell(|| Line::at(state.time, "time", None, trace::Event::Ticks));
+            }
+            Action::Send(client) => self.send(state, *client, story),
+            Action::Ask(client, hub) => {
+                self.count_sending(state, *client);
+                self.take_up(state, *client, *hub, story);
+            }
+            Action::Deliver(message, hub, keep) => {
+                self.take_message(state, message, *keep);
+                if let Message::Request { client, index } = message {
+                    self.begin_for_client(state, *client, *index, *hub, story);
+                }
+            }
+            Action::Receive(message, keep) => {
+                self.take_message(state, message, *keep);
+                if let Message::Reply { client, index, verdict } = message {
+                    self.receive(state, *client, *index, verdict, story);
+                }
+            }
+            Action::Lose(message) => self.lose(state, message, story),
+            Action::Effect(hub, asker, fate) => self.effect(state, *hub, *asker, *fate, story),
+            Action::Follow(late) => self.follow(state, *late, story),
+            Action::Crash(_)
+            | Action::Restart(_)
+            | Action::Cut(_)
+            | Action::Heal(_)
+            | Action::SetClock(..)
+            | Action::ShareClock(_) => self.befall(state, action, story),
+            Action::Sweep(hub, handoff) => {
+                self.start_operation(state, *hub, Asker::Janitor(*handoff), *handoff, Command::Sweep, story);
+            }
+            Action::Prune(hub, handoff) => self.prune(state, *hub, *handoff, story),
+            Action::Look(client) => {
+                let (hub, _) = state.clients[*client].waits.expect("only who waits is looked for");
+                self.look(state, *client, hub, story);
+            }
+            Action::Log(hub) => {
+                let first = state.unlogged.iter().position(|(whose, _)| whose == hub);
+                let (_, event) = state.unlogged.remove(first.expect("there is one to log"));
+                self.log(state, *hub, &event, story);
+            }
+            Action::Forget(handoff) => self.forget(state, *handoff, story),
+        }
+    }
+
+    /// What befalls a hub or its clock.
+    fn befall(&self, state: &mut State<L>, action: &Action, story: &mut Story) {
+        let (number, event) = match action {
+            Action::Crash(number) => {
+                state.left.crashes -= 1;
+                let hub = &mut state.hubs[*number];
+                hub.up = false;
+                let gone = mem::take(&mut hub.running);
+                if !self.config.trust.keeps_mark {
+                    hub.mark = 0;
+                }
+                if self.config.trust.log == Log::AfterForgotten {
+                    state.unlogged.retain(|(whose, _)| whose != number);
+                }
+                for client in &mut state.clients {
+                    client.waits = client.waits.filter(|(hub, _)| hub != number);
+                }
+                let operations = gone.iter().map(|running| running.asker.key(*number)).collect();
+                (*number, trace::Event::Crashes { operations })
+            }
+            Action::Restart(number) => {
+                state.hubs[*number].up = true;
+                (*number, trace::Event::Restarts)
+            }
+            Action::Cut(number) => {
+                state.left.cuts -= 1;
+                state.hubs[*number].cut = true;
+                (*number, trace::Event::CutOff { now: true })
+            }
+            Action::Heal(number) => {
+                state.hubs[*number].cut = false;
+                (*number, trace::Event::CutOff { now: false })
+            }
+            Action::SetClock(number, ahead) => {
+                state.left.clock_steps -= 1;
+                state.hubs[*number].ahead = *ahead;
+                (*number, trace::Event::ClockSteps { ahead: *ahead })
+            }
+            Action::ShareClock(number) => {
+                let now = self.read_clock(state, *number);
+                state.shared_clock = (state.shared_clock.0.max(now), state.time);
+                (*number, trace::Event::SharedClock { to: state.shared_clock.0 })
+            }
+            Action::Tick
+            | Action::Send(_)
+            | Action::Ask(..)
+            | Action::Deliver(..)
+            | Action::Receive(..)
+            | Action::Lose(_)
+            | Action::Effect(..)
+            | Action::Follow(_)
+            | Action::Sweep(..)
+            | Action::Prune(..)
+            | Action::Look(_)
+            | Action::Log(_)
+            | Action::Forget(_) => return,
+        };
+        story
+            .tell(|| Line::at(state.time, hub_name(number), Some(state.hubs[number].now(state.time)), event));
+    }
+
+    /// The deciding clock, which remembers what it has decided with.
+    fn read_clock(&self, state: &mut State<L>, hub: usize) -> u64 {
+        let now = state.hubs[hub].now(state.time);
+        // A clock that cannot step back needs no mark, and the model not the states that it would make.
+        if self.config.faults.clock_steps > 0 {
+            state.hubs[hub].mark = now;
+        }
+        now
+    }
+
+    fn at_hub(&self, state: &State<L>, hub: usize, event: trace::Event) -> Line {
+        Line::at(state.time, hub_name(hub), Some(state.hubs[hub].now(state.time)), event)
+    }
+
+    // ------------------------------------------------------------------------------------------ clients, network
+
+    fn count_sending(&self, state: &mut State<L>, client: usize) {
+        // Who sends as often as it takes does not count.
+        if self.config.clients[client].sends.is_some() {
+            state.clients[client].sent += 1;
+        }
+    }
+
+    fn send(&self, state: &mut State<L>, client: usize, story: &mut Story) {
+        self.count_sending(state, client);
+        let index = state.clients[client].at.expect("who has nothing to ask does not send");
+        self.post(state, Message::Request { client, index });
+        if let Ask::Command { handoff, command } = &self.config.clients[client].asks[index] {
+            let event = || trace::Event::Sends { handoff: trace::handoff(*handoff), command: command.into() };
+            story.tell(|| Line::at(state.time, client_name(client), None, event()));
+        }
+    }
+
+    /// A message that is under way already is not under way twice: what is sent again would be a double, and the
+    /// network makes those itself.
+    fn post(&self, state: &mut State<L>, message: Message) {
+        if let Err(at) = state.network.binary_search(&message) {
+            state.network.insert(at, message);
+        }
+    }
+
+    fn take_message(&self, state: &mut State<L>, message: &Message, keep: bool) {
+        if keep {
+            state.left.doubles -= 1;
+        } else {
+            let at = state.network.iter().position(|other| other == message).expect("it is under way");
+            state.network.remove(at);
+        }
+    }
+
+    fn lose(&self, state: &mut State<L>, message: &Message, story: &mut Story) {
+        self.take_message(state, message, false);
+        state.left.losses = state.left.losses.saturating_sub(1);
+        story.tell(|| {
+            let what = match message {
+                Message::Request { client, .. } => format!("the request of {}", client_name(*client)),
+                Message::Reply { client, .. } => format!("the answer to {}", client_name(*client)),
+            };
+            Line::at(state.time, "network", None, trace::Event::Loses { message: what })
+        });
+    }
+
+    /// A client's present request comes to a hub, at once.
+    pub(super) fn take_up(&self, state: &mut State<L>, client: usize, hub: usize, story: &mut Story) {
+        let index = state.clients[client].at.expect("who has nothing to ask does not ask");
+        match &self.config.clients[client].asks[index] {
+            Ask::Command { .. } => self.begin_for_client(state, client, index, hub, story),
+            Ask::Poll | Ask::Wait => {
+                state.clients[client].waits = Some((hub, true));
+                self.look(state, client, hub, story);
+            }
+        }
+    }
+
+    fn begin_for_client(
+        &self,
+        state: &mut State<L>,
+        client: usize,
+        index: usize,
+        hub: usize,
+        story: &mut Story,
+    ) {
+        let who = &self.config.clients[client];
+        let Ask::Command { handoff, command } = &who.asks[index] else {
+            unreachable!("polls do not travel: Hubs are made without such")
+        };
+        let mut command = command.clone();
+        if let Command::Accept { attempt, .. } = &mut command {
+            *attempt = self.draw_attempt(state);
+        }
+        if self.config.trust.authenticates {
+            match &mut command {
+                Command::Start { sender: by, .. }
+                | Command::Accept { by, .. }
+                | Command::Complete { by, .. }
+                | Command::Reject { by, .. } => *by = who.agent,
+                Command::Sweep => {}
+            }
+        }
+        self.start_operation(state, hub, Asker::Client(client, index), *handoff, command, story);
+    }
+
+    fn draw_attempt(&self, state: &mut State<L>) -> u8 {
+        if !self.config.trust.fresh_attempts {
+            return 1;
+        }
+        if self.config.history {
+            state.attempts += 1;
+            return state.attempts;
+        }
+        // Without a history, whatever nothing remembers is as good as new, and leaves the model finite.
+        let running =
+            state.hubs.iter().flat_map(|hub| &hub.running).map(|running| running.operation.command());
+        let commands = running.chain(state.late.iter().map(|late| &late.command));
+        let drawn = commands.filter_map(|command| match command {
+            Command::Accept { attempt, .. } => Some(*attempt),
+            Command::Start { .. } | Command::Complete { .. } | Command::Reject { .. } | Command::Sweep => {
+                None
+            }
+        });
+        let written = state.registers.iter().filter_map(|register| register.record()?.claim()?.attempt);
+        let taken: Vec<u8> = drawn.chain(written).collect();
+        (1..=u8::MAX).find(|attempt| !taken.contains(attempt)).expect("a handful of attempts")
+    }
+
+    fn start_operation(
+        &self,
+        state: &mut State<L>,
+        hub: usize,
+        asker: Asker,
+        handoff: u8,
+        command: Command<Small>,
+        story: &mut Story,
+    ) {
+        story.tell(|| {
+            let event = trace::Event::Begins {
+                operation: asker.key(hub),
+                handoff: trace::handoff(handoff),
+                command: (&command).into(),
+                asker: match asker {
+                    Asker::Client(client, _) => Some(trace::Client {
+                        client: client_name(client),
+                        agent: trace::agent(self.config.clients[client].agent),
+                    }),
+                    Asker::Janitor(_) => None,
+                },
+            };
+            self.at_hub(state, hub, event)
+        });
+        let operation = Operation::new(self.law.clone(), handoff, command);
+        let running = &mut state.hubs[hub].running;
+        let at = running.partition_point(|other| other.asker < asker);
+        running.insert(at, Running { asker, operation, decided: None });
+    }
+
+    fn receive(
+        &self,
+        state: &mut State<L>,
+        client: usize,
+        index: usize,
+        verdict: &Result<Answer<Small>, NotDone>,
+        story: &mut Story,
+    ) {
+        story.tell(|| {
+            let Ask::Command { command, .. } = &self.config.clients[client].asks[index] else {
+                unreachable!("polls do not travel: Hubs are made without such")
+            };
+            let event = trace::Event::Receives { command: command.into(), verdict: verdict.into() };
+            Line::at(state.time, client_name(client), None, event)
+        });
+        // Only what it waits for, and only if it says anything: otherwise it asks again.
+        if state.clients[client].at == Some(index) && !matches!(verdict, Err(NotDone::Unavailable)) {
+            state.clients[client].answered(&self.config.clients[client]);
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------ operations
+
+    fn effect(&self, state: &mut State<L>, hub: usize, asker: Asker, fate: Fate, story: &mut Story) {
+        let slot = state.hubs[hub].working_for(asker).expect("only what is under way goes on");
+        let running = state.hubs[hub].running.remove(slot);
+        match fate {
+            Fate::Answered => {}
+            Fate::AnswerLost | Fate::RequestLost | Fate::Delayed => state.left.lost_answers -= 1,
+            Fate::Fails => state.left.failures -= 1,
+        }
+        let operation = running.operation.clone();
+        let (kind, write) = match operation.effect() {
+            Effect::Load => (EffectKind::Load, None),
+            Effect::Insert { record, event } => (EffectKind::Insert, Some((None, record, event))),
+            Effect::Swap { version, next, event } => (EffectKind::Swap, Some((Some(version), next, event))),
+        };
+        let command = operation.command();
+        let mut took_effect = false;
+        let outcome = match (write, fate) {
+            (_, Fate::Fails) => Outcome::Failed,
+            (None, Fate::Answered) => {
+                Outcome::Loaded(state.registers[usize::from(*operation.handoff())].stored.clone())
+            }
+            (Some((expected, next, event)), Fate::Answered | Fate::AnswerLost) => {
+                let write = Write { hub, asker, command, expected, next, event };
+                took_effect = self.write(state, &write);
+                match (fate, took_effect) {
+                    (Fate::Answered, true) => Outcome::Written,
+                    (Fate::Answered, false) => Outcome::Conflict,
+                    _ => Outcome::Unknown,
+                }
+            }
+            (Some((expected, next, event)), Fate::Delayed) => {
+                let late = Late {
+                    hub,
+                    asker,
+                    command: command.clone(),
+                    expected,
+                    next: next.clone(),
+                    event: event.clone(),
+                    decided: running.decided,
+                };
+                let at = state.late.partition_point(|other| *other < late);
+                state.late.insert(at, late);
+                Outcome::Unknown
+            }
+            (None, Fate::AnswerLost | Fate::RequestLost | Fate::Delayed) | (Some(_), Fate::RequestLost) => {
+                Outcome::Unknown
+            }
+        };
+        story.tell(|| {
+            let event = trace::Event::Effect {
+                operation: asker.key(hub),
+                effect: kind,
+                outcome: match outcome {
+                    Outcome::Loaded(_) => OutcomeKind::Loaded,
+                    Outcome::Written => OutcomeKind::Written,
+                    Outcome::Conflict => OutcomeKind::Conflict,
+                    Outcome::Unknown => OutcomeKind::Unknown,
+                    Outcome::Failed => OutcomeKind::Failed,
+                },
+                record: known(state, *operation.handoff()),
+                took_effect,
+                may_follow: fate == Fate::Delayed,
+            };
+            self.at_hub(state, hub, event)
+        });
+        if state.breach.is_none() {
+            self.go_on(state, hub, running, outcome, story);
+        }
+    }
+
+    /// The outcome is reported, and what follows is noted: another effect, or an answer.
+    fn go_on(
+        &self,
+        state: &mut State<L>,
+        hub: usize,
+        running: Running<L>,
+        outcome: Outcome<Small>,
+        story: &mut Story,
+    ) {
+        let now = self.read_clock(state, hub);
+        let Running { asker, operation, .. } = running;
+        let (command, handoff) = (operation.command().clone(), *operation.handoff());
+        match operation.next(outcome, Time(now)) {
+            Next::Effect(operation) => {
+                let writes = operation.effect() != Effect::Load;
+                let decided = (writes && self.config.delta.is_some()).then_some(state.time);
+                let running = &mut state.hubs[hub].running;
+                let at = running.partition_point(|other| other.asker < asker);
+                running.insert(at, Running { asker, operation, decided });
+            }
+            Next::Done(done) => self.answer(state, hub, asker, handoff, &command, &done, now, story),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an answer is to whom, from where, on what, and when")]
+    fn answer(
+        &self,
+        state: &mut State<L>,
+        hub: usize,
+        asker: Asker,
+        handoff: u8,
+        command: &Command<Small>,
+        done: &Done<Small>,
+        now: u64,
+        story: &mut Story,
+    ) {
+        story.tell(|| {
+            let verdict = Told::from(&done.verdict);
+            self.at_hub(state, hub, trace::Event::Answers { operation: asker.key(hub), verdict })
+        });
+        let verdict = match &done.verdict {
+            Ok(answer) => Some(Ok(answer.clone())),
+            Err(NotDone::Refused(refusal)) => Some(Err(*refusal)),
+            Err(NotDone::Unavailable) => None,
+            Err(NotDone::Broken(rule)) => {
+                let how = "a hub decided what the rule forbids; its guard held the write back";
+                return note(state, Some(Breach::of(*rule, how)));
+            }
+        };
+        let Asker::Client(client, index) = asker else { return };
+        if let Some(verdict) = &verdict {
+            if self.config.history {
+                let seen = Seen::Answered { handoff: &handoff, command, verdict, now: Time(now) };
+                let told = Arc::make_mut(&mut state.history).observe(&seen);
+                note(state, told.err());
+            }
+            let winner = &mut state.registers[usize::from(handoff)].winner;
+            let twice = judge::one_winner(winner, client, verdict);
+            note(state, twice);
+        }
+        match self.config.network {
+            Network::None => self.receive(state, client, index, &done.verdict, &mut Story::quiet()),
+            Network::Messages => {
+                self.post(state, Message::Reply { client, index, verdict: done.verdict.clone() });
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------------------------------------- the store
+
+    fn write(&self, state: &mut State<L>, write: &Write<'_>) -> bool {
+        let Write { hub, asker, command, expected, next, event } = *write;
+        let clock = state.shared_clock.0;
+        let register = &mut state.registers[usize::from(next.id)];
+        let found = register.stored.as_ref().map(|stored| stored.version);
+        if self.config.trust.compares && found != expected {
+            return false;
+        }
+        let claims = event.kind == EventKind::Claimed;
+        if self.config.shared_clock.is_some() && claims && clock > next.expires_at.0 {
+            return false;
+        }
+        let version = register.next_version;
+        register.next_version = Version(version.0 + 1);
+        let before = register.stored.replace(Stored { record: next.clone(), version });
+        if !self.config.trust.durable {
+            register.before = Some(before);
+        }
+        let late = judge::in_time(self.config.bound, state.time, next, event.kind);
+        note(state, late);
+        if let Asker::Client(client, _) = asker {
+            let wrong = judge::rightful(self.config.clients[client].agent, next, event.kind);
+            note(state, wrong);
+        }
+        if self.config.history {
+            let told = Arc::make_mut(&mut state.history).observe(&Seen::Committed { command, next, event });
+            note(state, told.err());
+        }
+        if self.config.trust.log == Log::WithRecord {
+            self.log(state, hub, event, &mut Story::quiet());
+        } else {
+            state.unlogged.push((hub, event.clone()));
+        }
+        for client in &mut state.clients {
+            client.waits = client.waits.map(|(at, reason)| (at, reason || at == hub));
+        }
+        true
+    }
+
+    fn log(&self, state: &mut State<L>, hub: usize, event: &Event<Small>, story: &mut Story) {
+        if self.config.history {
+            let told = Arc::make_mut(&mut state.history).observe(&Seen::Logged(event));
+            note(state, told.err());
+        }
+        story.tell(|| self.at_hub(state, hub, trace::Event::Logs { entry: event.into() }));
+    }
+
+    fn follow(&self, state: &mut State<L>, late: usize, story: &mut Story) {
+        let Late { hub, asker, command, expected, next, event, .. } = state.late.remove(late);
+        let write = Write { hub, asker, command: &command, expected, next: &next, event: &event };
+        let took_effect = self.write(state, &write);
+        story.tell(|| {
+            let event = trace::Event::Follows {
+                operation: asker.key(hub),
+                took_effect,
+                record: known(state, next.id),
+            };
+            Line::at(state.time, "store", None, event)
+        });
+    }
+
+    fn forget(&self, state: &mut State<L>, handoff: u8, story: &mut Story) {
+        let register = &mut state.registers[usize::from(handoff)];
+        register.stored = register.before.take().flatten();
+        let status: Vec<Status> = register.record().map(Record::status).into_iter().collect();
+        if self.config.history {
+            let told = Arc::make_mut(&mut state.history)
+                .observe(&Seen::Located { handoff: &handoff, statuses: &status });
+            note(state, told.err());
+        }
+        story.tell(|| {
+            let event =
+                trace::Event::Forgets { handoff: trace::handoff(handoff), record: known(state, handoff) };
+            Line::at(state.time, "store", None, event)
+        });
+    }
+
+    fn prune(&self, state: &mut State<L>, hub: usize, handoff: u8, story: &mut Story) {
+        self.read_clock(state, hub);
+        let register = &mut state.registers[usize::from(handoff)];
+        register.stored = None;
+        register.pruned = true;
+        if self.config.history {
+            let told = Arc::make_mut(&mut state.history).observe(&Seen::Pruned(&handoff));
+            note(state, told.err());
+        }
+        story.tell(|| self.at_hub(state, hub, trace::Event::Prunes { handoff: trace::handoff(handoff) }));
+    }
+
+    /// What an index of the pending would show: the earliest that has arrived and is not overdue.
+    fn look(&self, state: &mut State<L>, client: usize, hub: usize, story: &mut Story) {
+        let target = self.config.clients[client].agent;
+        let now = self.read_clock(state, hub);
+        let open = state.registers.iter().filter_map(|register| register.record()).filter(|record| {
+            record.state == RecordState::Pending
+                && record.target == target
+                && !self.law.overdue(record.expires_at, Time(now))
+        });
+        let shown = open.min_by_key(|record| (record.started_at, record.id)).map(|record| record.id);
+        if self.config.history {
+            let seen = Seen::Polled { target: &target, shown: shown.as_ref(), now: Time(now) };
+            let told = Arc::make_mut(&mut state.history).observe(&seen);
+            note(state, told.err());
+        }
+        let index = state.clients[client].at.expect("who polls waits for an answer");
+        let waits = self.config.clients[client].asks[index] == Ask::Wait;
+        if shown.is_none() && waits {
+            state.clients[client].waits = Some((hub, false));
+        } else {
+            state.clients[client].answered(&self.config.clients[client]);
+        }
+        story.tell(|| {
+            let event =
+                trace::Event::Polls { target: trace::agent(target), shown: shown.map(trace::handoff) };
+            self.at_hub(state, hub, event)
+        });
+    }
+}

@@ -1,0 +1,162 @@
+//! The bounds, as pairs: where a rule holds, and one tick beyond, where it does not.
+
+use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::small::{ALICE, BOB};
+
+use super::asks::{accept, begin, once, pending};
+use super::config::{Config, Faults, Trust};
+
+/// A bound.
+#[derive(Debug, Clone)]
+pub struct Bound {
+    /// What it bounds, in a sentence.
+    pub says: &'static str,
+    /// Of which rule.
+    pub rule: Rule,
+    /// Where it holds.
+    pub pass: Config,
+    /// One tick beyond; its name is the trace's.
+    pub fail: Config,
+}
+
+/// One instance accepts around a deadline, in true time from the deadline on.
+fn late(bound: u64) -> Config {
+    Config {
+        records: vec![pending(5)],
+        clients: vec![once(ALICE, &[accept(Some(1))])],
+        time: (5, 10),
+        bound: Some(bound),
+        ..Config::PLAIN
+    }
+}
+
+/// A handoff expires, is pruned, and its start comes again.
+fn replayed(retention: u64) -> Config {
+    Config {
+        records: vec![pending(5)],
+        clients: vec![once(BOB, &[begin(0, 5, None)])],
+        time: (5, 9),
+        epsilon: 1,
+        sweeps: 1,
+        retention: Some(retention),
+        ..Config::PLAIN
+    }
+}
+
+/// Every bound of these models.
+#[must_use]
+pub fn bounds() -> Vec<Bound> {
+    vec![
+        Bound {
+            says: "A claim that is committed as soon as it is decided takes effect at most ε after expires_at.",
+            rule: Rule::S3,
+            pass: Config {
+                name: "epsilon-1",
+                says: "The hub's clock is at most 1 ms behind: no claim takes effect more than 1 ms late.",
+                epsilon: 1,
+                delta: Some(0),
+                ..late(1)
+            },
+            fail: Config {
+                name: "epsilon-2",
+                says: "The hub's clock is 2 ms behind: a claim takes effect 2 ms late.",
+                epsilon: 2,
+                delta: Some(0),
+                ..late(1)
+            },
+        },
+        Bound {
+            says: "A claim takes effect at most ε + δ after expires_at.",
+            rule: Rule::S3,
+            pass: Config {
+                name: "delta-1",
+                says: "ε is 1 ms and a decision is committed within 1 ms: no claim takes effect more than 2 ms late.",
+                epsilon: 1,
+                delta: Some(1),
+                ..late(2)
+            },
+            fail: Config {
+                name: "delta-2",
+                says: "ε is 1 ms and the commit comes 2 ms after the decision: a claim takes effect 3 ms late.",
+                epsilon: 1,
+                delta: Some(2),
+                ..late(2)
+            },
+        },
+        Bound {
+            says: "A hub that is paused between decision and commit is not bounded by δ; once any hub has swept, it is.",
+            rule: Rule::S3,
+            pass: Config {
+                name: "pause-with-a-sweep",
+                says: "One hub may be paused for ever, and another has swept within 2 ms of the deadline: no claim takes \
+                       effect more than 2 ms late.",
+                hubs: 2,
+                sweeps: 2,
+                swept_within: Some(2),
+                ..late(2)
+            },
+            fail: Config {
+                name: "pause-of-a-single-hub",
+                says: "The single hub is paused after its decision: its claim takes effect 3 ms late, and could later \
+                       still.",
+                ..late(2)
+            },
+        },
+        Bound {
+            says: "Where hubs hold claims against a clock that they share, a paused hub's claim takes effect at most ε and \
+                   one period of that clock after expires_at.",
+            rule: Rule::S3,
+            pass: Config {
+                name: "shared-clock-every-1",
+                says: "Some hub advances the shared clock every millisecond, ε is 1 ms: no claim takes effect more than \
+                       2 ms late, however long a hub is paused.",
+                hubs: 2,
+                epsilon: 1,
+                shared_clock: Some(1),
+                ..late(2)
+            },
+            fail: Config {
+                name: "shared-clock-every-2",
+                says: "The shared clock is advanced every 2 ms: a paused hub's claim takes effect 3 ms late.",
+                hubs: 2,
+                epsilon: 1,
+                shared_clock: Some(2),
+                ..late(2)
+            },
+        },
+        Bound {
+            says: "A pruned handoff cannot be started again if retention is at least 2 ε: one hub's clock may be ahead where \
+                   another's is behind.",
+            rule: Rule::S4,
+            pass: Config {
+                name: "retention-2",
+                says: "Two hubs, ε 1 ms, retention 2 ms: a replay of what was pruned is refused as expired.",
+                hubs: 2,
+                ..replayed(2)
+            },
+            fail: Config {
+                name: "retention-1",
+                says: "Retention 1 ms: one hub prunes what another takes for new.",
+                hubs: 2,
+                ..replayed(1)
+            },
+        },
+        Bound {
+            says: "A single hub may prune at once, because its clock never goes back behind what it has decided with.",
+            rule: Rule::S4,
+            pass: Config {
+                name: "mark-kept",
+                says: "The hub's clock steps back by 2 ms and the hub restarts: its mark is kept, a replay is refused.",
+                faults: Faults { clock_steps: 1, crashes: 1, ..Faults::NONE },
+                ..replayed(0)
+            },
+            fail: Config {
+                name: "mark-lost",
+                says: "The mark is lost in the restart, the clock has stepped back, and a pruned handoff is started again.",
+                faults: Faults { clock_steps: 1, crashes: 1, ..Faults::NONE },
+                trust: Trust { keeps_mark: false, ..Trust::PROTOCOL },
+                ..replayed(0)
+            },
+        },
+    ]
+}

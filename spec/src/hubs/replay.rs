@@ -1,0 +1,307 @@
+//! A trace of hubs and a store, lived through again by the kernel.
+//!
+//! Nothing of the model takes part: the kernel's operations are begun as the trace says, must ask for the effects
+//! that it tells, are told the outcomes that it tells, and must answer as it tells; the checkers watch. At the end
+//! the rule that the trace is about is broken, or, of a witness, none is.
+
+use std::collections::BTreeMap;
+
+use handoff_kernel::command::{Answer, Command, Event as Logged};
+use handoff_kernel::history::{History, Seen};
+use handoff_kernel::operation::{Effect, Next, NotDone, Operation, Outcome, Stored, Version};
+use handoff_kernel::record::{Record, Status};
+use handoff_kernel::testing::small::Small;
+use handoff_kernel::testing::variant::Variant;
+use handoff_kernel::time::Time;
+
+use super::{judge, past};
+use crate::model::{Breach, Edge};
+use crate::refinement::refines;
+use crate::trace::{
+    EffectKind, Event, Kind, Line, OutcomeKind, RecordText, Told, Trace, agent_number, handoff_number,
+};
+
+/// A write that was decided: what it was to make of which register.
+struct Decided {
+    command: Command<Small>,
+    next: Record<Small>,
+    event: Logged<Small>,
+}
+
+struct Running {
+    operation: Operation<Small, Variant>,
+    /// The client's host and who it really is; none for a janitor.
+    asker: Option<(String, u8)>,
+}
+
+struct Replay<'t> {
+    trace: &'t Trace,
+    registers: BTreeMap<u8, (Option<Stored<Small>>, bool)>,
+    versions: u64,
+    running: BTreeMap<u32, Running>,
+    late: BTreeMap<u32, (Decided, Option<(String, u8)>)>,
+    /// What the kernel has answered and the trace has not told yet.
+    answers: BTreeMap<u32, Told>,
+    winners: BTreeMap<u8, Option<String>>,
+    history: History<Small>,
+    breaches: Vec<Breach>,
+}
+
+/// Lives the trace through again.
+///
+/// # Errors
+/// At which line the kernel does something else than the trace tells, or that the rule is not broken at the end (or,
+/// of a witness, that one is), as a sentence.
+pub fn replay(trace: &Trace, law: Variant) -> Result<(), String> {
+    let mut records = Vec::new();
+    for text in &trace.header.records {
+        records.push(Record::try_from(text)?);
+    }
+    let mut replay = Replay {
+        trace,
+        registers: records
+            .iter()
+            .map(|record| (record.id, (Some(Stored { record: record.clone(), version: Version(0) }), false)))
+            .collect(),
+        versions: 0,
+        running: BTreeMap::new(),
+        late: BTreeMap::new(),
+        answers: BTreeMap::new(),
+        winners: BTreeMap::new(),
+        history: past::past(&records.iter().collect::<Vec<_>>()),
+        breaches: Vec::new(),
+    };
+    let mut time = 0;
+    for (number, line) in trace.lines.iter().enumerate() {
+        let at = |why: String| format!("line {}: {why}", number + 2);
+        if line.time < time {
+            return Err(at(format!("true time goes back from {time} to {}", line.time)));
+        }
+        time = line.time;
+        if !replay.breaches.is_empty() && trace.header.kind != Kind::Counterexample {
+            return Err(at(format!("{} is broken before the end", replay.breaches[0])));
+        }
+        replay.line(line, law).map_err(at)?;
+    }
+    replay.judge()
+}
+
+impl Replay<'_> {
+    fn note(&mut self, breach: Option<impl Into<Breach>>) {
+        self.breaches.extend(breach.map(Into::into));
+    }
+
+    fn see(&mut self, seen: &Seen<'_, Small>) {
+        let told = self.history.observe(seen);
+        self.note(told.err());
+    }
+
+    fn line(&mut self, line: &Line, law: Variant) -> Result<(), String> {
+        match &line.event {
+            Event::Begins { operation, handoff, command, asker } => {
+                let command = Command::try_from(command)?;
+                let asker = match asker {
+                    Some(asker) => Some((asker.client.clone(), agent_number(&asker.agent)?)),
+                    None => None,
+                };
+                let new = Operation::new(law, handoff_number(handoff)?, command);
+                self.running.insert(*operation, Running { operation: new, asker });
+                Ok(())
+            }
+            Event::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
+                let told = Effected { effect: *effect, outcome: *outcome, took_effect: *took_effect };
+                self.effect(*operation, &told, record.as_ref(), *may_follow, line)
+            }
+            Event::Follows { operation, took_effect, record } => {
+                let (decided, asker) =
+                    self.late.remove(operation).ok_or_else(|| format!("#{operation} has no write left"))?;
+                if *took_effect {
+                    self.write(&decided, asker.as_ref(), line.time);
+                }
+                self.compare(decided.next.id, record.as_ref())
+            }
+            Event::Answers { operation, verdict } => match self.answers.remove(operation) {
+                Some(told) if told == *verdict => Ok(()),
+                Some(told) => Err(format!("#{operation} is answered {told}, and not {verdict}")),
+                None => Err(format!("#{operation} has no answer yet")),
+            },
+            Event::Crashes { operations } => {
+                for operation in operations {
+                    self.running.remove(operation);
+                }
+                Ok(())
+            }
+            Event::Prunes { handoff } => {
+                let id = handoff_number(handoff)?;
+                self.registers.insert(id, (None, true));
+                self.see(&Seen::Pruned(&id));
+                Ok(())
+            }
+            Event::Forgets { handoff, record } => self.forget(handoff_number(handoff)?, record.as_ref()),
+            Event::Polls { target, shown } => {
+                let shown = shown.as_deref().map(handoff_number).transpose()?;
+                let (target, now) = (agent_number(target)?, Time(clock(line)?));
+                self.see(&Seen::Polled { target: &target, shown: shown.as_ref(), now });
+                Ok(())
+            }
+            Event::Logs { entry } => {
+                self.see(&Seen::Logged(&entry.try_into()?));
+                Ok(())
+            }
+            Event::Sends { .. }
+            | Event::Receives { .. }
+            | Event::Loses { .. }
+            | Event::Restarts
+            | Event::CutOff { .. }
+            | Event::Ticks
+            | Event::ClockSteps { .. }
+            | Event::SharedClock { .. } => Ok(()),
+            Event::Tells { does, .. } => Err(format!("{does:?} is told by another model")),
+        }
+    }
+
+    fn effect(
+        &mut self,
+        number: u32,
+        told: &Effected,
+        record: Option<&RecordText>,
+        may_follow: bool,
+        line: &Line,
+    ) -> Result<(), String> {
+        let Running { operation, asker } =
+            self.running.remove(&number).ok_or_else(|| format!("#{number} is not under way"))?;
+        let (command, id) = (operation.command().clone(), *operation.handoff());
+        let (asks, decided) = match operation.effect() {
+            Effect::Load => (EffectKind::Load, None),
+            Effect::Insert { record, event } => (EffectKind::Insert, Some((record.clone(), event.clone()))),
+            Effect::Swap { next, event, .. } => (EffectKind::Swap, Some((next.clone(), event.clone()))),
+        };
+        if asks != told.effect {
+            return Err(format!("#{number} asks for {asks:?}, and not {:?}", told.effect));
+        }
+        let decided = decided.map(|(next, event)| Decided { command: command.clone(), next, event });
+        match decided {
+            Some(decided) if told.took_effect => self.write(&decided, asker.as_ref(), line.time),
+            Some(decided) if may_follow => drop(self.late.insert(number, (decided, asker.clone()))),
+            Some(_) | None => {}
+        }
+        self.compare(id, record)?;
+        let outcome = match told.outcome {
+            OutcomeKind::Loaded => {
+                Outcome::Loaded(self.registers.get(&id).and_then(|(stored, _)| stored.clone()))
+            }
+            OutcomeKind::Written => Outcome::Written,
+            OutcomeKind::Conflict => Outcome::Conflict,
+            OutcomeKind::Unknown => Outcome::Unknown,
+            OutcomeKind::Failed => Outcome::Failed,
+        };
+        let now = Time(clock(line)?);
+        match operation.next(outcome, now) {
+            Next::Effect(operation) => {
+                self.running.insert(number, Running { operation, asker });
+            }
+            Next::Done(done) => {
+                self.answers.insert(number, Told::from(&done.verdict));
+                self.answered(id, &command, &done.verdict, asker, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        id: u8,
+        command: &Command<Small>,
+        verdict: &Result<Answer<Small>, NotDone>,
+        asker: Option<(String, u8)>,
+        now: Time,
+    ) {
+        let verdict = match verdict {
+            Ok(answer) => Ok(answer.clone()),
+            Err(NotDone::Refused(refusal)) => Err(*refusal),
+            Err(NotDone::Unavailable) => return,
+            Err(NotDone::Broken(rule)) => {
+                let how = "a hub decided what the rule forbids; its guard held the write back";
+                return self.breaches.push(Breach::of(*rule, how));
+            }
+        };
+        let Some((client, _)) = asker else { return };
+        self.see(&Seen::Answered { handoff: &id, command, verdict: &verdict, now });
+        let twice = judge::one_winner(self.winners.entry(id).or_default(), client, &verdict);
+        self.note(twice);
+    }
+
+    fn write(&mut self, decided: &Decided, asker: Option<&(String, u8)>, time: u64) {
+        let Decided { command, next, event } = decided;
+        self.versions += 1;
+        let stored = Stored { record: next.clone(), version: Version(self.versions) };
+        let pruned = self.registers.get(&next.id).is_some_and(|(_, pruned)| *pruned);
+        let before = self.registers.insert(next.id, (Some(stored), pruned)).and_then(|(stored, _)| stored);
+        let before = before.as_ref().map(|stored| &stored.record);
+        if let Edge::Breach(breach) = refines((before, pruned), (Some(next), pruned)) {
+            self.breaches.push(breach);
+        }
+        let late = judge::in_time(self.trace.header.bound, time, next, event.kind);
+        self.note(late);
+        let wrong = asker.and_then(|(_, really)| judge::rightful(*really, next, event.kind));
+        self.note(wrong);
+        self.see(&Seen::Committed { command, next, event });
+        if !self.trace.header.log_follows {
+            self.see(&Seen::Logged(event));
+        }
+    }
+
+    fn forget(&mut self, id: u8, record: Option<&RecordText>) -> Result<(), String> {
+        self.versions += 1;
+        let stored = match record {
+            Some(record) => {
+                Some(Stored { record: Record::try_from(record)?, version: Version(self.versions) })
+            }
+            None => None,
+        };
+        let statuses: Vec<Status> = stored.iter().map(|stored| stored.record.status()).collect();
+        self.registers.insert(id, (stored, false));
+        self.see(&Seen::Located { handoff: &id, statuses: &statuses });
+        Ok(())
+    }
+
+    /// What is on record is what the trace tells.
+    fn compare(&self, id: u8, told: Option<&RecordText>) -> Result<(), String> {
+        let stored = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
+        let is = stored.map(|stored| RecordText::from(&stored.record));
+        if is.as_ref() == told { Ok(()) } else { Err(format!("on record is {is:?}, and not {told:?}")) }
+    }
+
+    fn judge(mut self) -> Result<(), String> {
+        if let Some((number, told)) = self.answers.first_key_value() {
+            return Err(format!("the trace does not tell that #{number} is answered {told}"));
+        }
+        let header = &self.trace.header;
+        if header.kind == Kind::Counterexample && header.log_follows {
+            let settled = self.history.settle();
+            self.note(settled.err());
+        }
+        let broken = self.breaches.iter().any(|breach| breach.property.id() == header.rule);
+        match header.kind {
+            Kind::Counterexample if broken => Ok(()),
+            Kind::Counterexample => {
+                Err(format!("{} is not broken at the end, but {:?}", header.rule, self.breaches))
+            }
+            Kind::Witness | Kind::Lasso => match self.breaches.first() {
+                None => Ok(()),
+                Some(breach) => Err(format!("at the end {breach}")),
+            },
+        }
+    }
+}
+
+/// What a line tells of an effect.
+struct Effected {
+    effect: EffectKind,
+    outcome: OutcomeKind,
+    took_effect: bool,
+}
+
+fn clock(line: &Line) -> Result<u64, String> {
+    line.clock.ok_or_else(|| format!("{} has no clock here, and decides", line.host))
+}

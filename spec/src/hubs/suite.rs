@@ -1,0 +1,206 @@
+//! The configurations in which everything holds, and those whose liveness is looked at.
+
+use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::small::{ALICE, BOB, EVE};
+
+use super::asks::{
+    accept, begin, begin_second, claimed, complete, complete_second, once, pending, reject, second, stubborn,
+    twice,
+};
+use super::config::{Ask, Config, Faults, Log, Network, Trust};
+use crate::profile::Profile;
+
+/// The configurations in which every rule holds.
+#[must_use]
+pub fn sound(profile: Profile) -> Vec<Config> {
+    let more = |quick: u8, ci: u8, deep: u8| match profile {
+        Profile::Quick => quick,
+        Profile::Ci => ci,
+        Profile::Deep => deep,
+    };
+    let lost = |lost_answers| Faults { lost_answers, ..Faults::NONE };
+    vec![
+        Config {
+            name: "race",
+            says: "Two named instances and an anonymous one accept at the deadline, while janitors sweep and the store \
+                   loses answers.",
+            records: vec![pending(5)],
+            clients: vec![
+                once(ALICE, &[accept(Some(1))]),
+                once(ALICE, &[accept(Some(2))]),
+                once(ALICE, &[accept(None)]),
+            ],
+            hubs: 2,
+            time: (5, 6),
+            sweeps: 1,
+            faults: lost(more(0, 1, 2)),
+            witnesses: &["second-accept-refused", "claimed-at-the-deadline", "expired-one-tick-after"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "finish",
+            says: "The holder completes and declines, somebody else tries to complete, and the claim lapses meanwhile.",
+            records: vec![claimed(Some(1), 4, 1)],
+            clients: vec![
+                once(ALICE, &[complete(Some(1))]),
+                once(ALICE, &[reject(Some(1))]),
+                once(ALICE, &[complete(Some(2))]),
+            ],
+            hubs: 2,
+            time: (5, 6),
+            sweeps: 2,
+            faults: lost(more(0, 1, 2)),
+            witnesses: &["wrong-claim-refused", "completed-stays-completed", "finished-at-the-last-moment"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "life",
+            says: "From start to completion, with retries under the same ids, a second instance, a crash and lost answers.",
+            records: vec![None],
+            clients: vec![
+                twice(BOB, &[begin(0, 6, Some(9))]),
+                twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
+                once(ALICE, &[accept(Some(2))]),
+            ],
+            hubs: 2,
+            time: (6, 6),
+            faults: Faults { lost_answers: 1, crashes: more(0, 1, 1), ..Faults::NONE },
+            witnesses: &["the-whole-path", "own-claim-known-again"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "network",
+            says: "Start and accept as messages that are lost, doubled and reordered, over hubs that crash.",
+            records: vec![None],
+            clients: vec![twice(BOB, &[begin(0, 6, None)]), twice(ALICE, &[accept(Some(1))])],
+            hubs: 2,
+            network: Network::Messages,
+            time: (6, 6),
+            faults: Faults {
+                losses: 1,
+                doubles: more(0, 1, 1),
+                crashes: 1,
+                lost_answers: more(0, 0, 1),
+                ..Faults::NONE
+            },
+            witnesses: &["kept-through-a-crash", "answered-in-the-end"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "strangers",
+            says: "A stranger starts in the author's name and accepts, the author accepts its own, and an id is used twice.",
+            records: vec![None],
+            clients: vec![
+                once(BOB, &[begin(0, 6, None), accept(Some(1))]),
+                once(BOB, &[begin(1, 6, None)]),
+                once(EVE, &[begin(2, 6, None), accept(Some(2))]),
+                once(ALICE, &[reject(None)]),
+            ],
+            hubs: 2,
+            faults: lost(more(0, 1, 1)),
+            witnesses: &["other-bytes-refused", "false-author-refused", "author-may-not-accept"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "clocks",
+            says: "Hubs whose clocks disagree and step, around a deadline.",
+            records: vec![pending(5)],
+            clients: vec![once(ALICE, &[accept(Some(1)), complete(Some(1))]), once(ALICE, &[accept(None)])],
+            hubs: 2,
+            time: (4, more(6, 7, 7).into()),
+            epsilon: 1,
+            sweeps: 2,
+            faults: Faults { clock_steps: more(0, 1, 2), lost_answers: more(0, 0, 1), ..Faults::NONE },
+            ..Config::PLAIN
+        },
+        Config {
+            name: "polls",
+            says: "Two handoffs are pending or started, one expires, and polls look meanwhile.",
+            records: vec![pending(5), second(None)],
+            clients: vec![
+                once(BOB, &[begin_second(9)]),
+                once(ALICE, &[Ask::Poll, Ask::Poll]),
+                once(ALICE, &[Ask::Wait, accept(Some(1))]),
+            ],
+            hubs: 2,
+            time: (5, 6),
+            sweeps: 2,
+            faults: lost(more(0, 1, 1)),
+            witnesses: &["the-older-is-shown", "the-overdue-is-passed-over"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "pair",
+            says: "Commands on two handoffs at once, through the same hubs: neither feels the other.",
+            records: vec![pending(5), second(claimed(Some(1), 4, 1))],
+            clients: vec![
+                once(ALICE, &[accept(Some(1)), complete(Some(1))]),
+                once(ALICE, &[complete_second(Some(1))]),
+            ],
+            hubs: 2,
+            time: (5, 6),
+            sweeps: 2,
+            faults: lost(more(0, 0, 1)),
+            ..Config::PLAIN
+        },
+        Config {
+            name: "log",
+            says: "One hub whose log follows the records and is completed after a crash.",
+            records: vec![None],
+            clients: vec![
+                twice(BOB, &[begin(0, 9, None)]),
+                twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
+            ],
+            faults: Faults { crashes: more(1, 2, 3), lost_answers: 1, ..Faults::NONE },
+            trust: Trust { log: Log::AfterCompleted, ..Trust::PROTOCOL },
+            witnesses: &["log-completed-after-a-crash"],
+            ..Config::PLAIN
+        },
+    ]
+}
+
+/// The configurations whose liveness is looked at. They do without the history checkers.
+#[must_use]
+pub fn live() -> Vec<Config> {
+    let faults = Faults { lost_answers: 1, crashes: 1, ..Faults::NONE };
+    vec![
+        Config {
+            name: "resolves",
+            says: "A pending handoff and a claim with a time limit, which nobody finishes.",
+            records: vec![pending(5), second(claimed(Some(1), 4, 1))],
+            hubs: 2,
+            time: (5, 7),
+            epsilon: 1,
+            sweeps: 1,
+            faults,
+            history: false,
+            promises: &[Rule::L1],
+            witnesses: &["swept-away"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "wakes",
+            says: "A poll waits at one hub while the handoff is started at another.",
+            records: vec![None],
+            clients: vec![stubborn(ALICE, &[Ask::Wait]), stubborn(BOB, &[begin(0, 9, None)])],
+            hubs: 2,
+            faults,
+            history: false,
+            promises: &[Rule::L2],
+            witnesses: &["a-poll-is-woken"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "converges",
+            says: "Clients that ask until they are answered, while messages are lost and hubs crash and are cut off.",
+            records: vec![None],
+            clients: vec![stubborn(BOB, &[begin(0, 9, None)]), stubborn(ALICE, &[accept(Some(1))])],
+            hubs: 2,
+            network: Network::Messages,
+            faults: Faults { losses: 1, crashes: 1, cuts: 1, lost_answers: 1, ..Faults::NONE },
+            history: false,
+            promises: &[Rule::L3],
+            ..Config::PLAIN
+        },
+    ]
+}

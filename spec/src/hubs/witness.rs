@@ -1,0 +1,196 @@
+//! The interesting case of each rule, as a step of this model shows it.
+
+use handoff_kernel::law::Law;
+use handoff_kernel::record::{Record, Rejection, State as RecordState, Status};
+use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::small::Small;
+
+use super::state::State;
+use crate::model::{Witness, tells};
+use crate::trace::{EffectKind, Event, Line, OutcomeKind, Told};
+
+fn refused(lines: &[Line], name: &str) -> bool {
+    tells(lines, |event| matches!(event, Event::Answers { verdict: Told::Refused(why), .. } if why == name))
+}
+
+/// A record that this step changed, before and after.
+fn changed<'a, L: Law>(
+    before: &'a State<L>,
+    after: &'a State<L>,
+) -> Option<(Option<&'a Record<Small>>, Option<&'a Record<Small>>)> {
+    let pairs = before.registers.iter().zip(&after.registers);
+    pairs.map(|(a, b)| (a.record(), b.record())).find(|(a, b)| a != b)
+}
+
+fn now_is<L: Law>(before: &State<L>, after: &State<L>, is: impl Fn(&Record<Small>) -> bool) -> bool {
+    changed(before, after).and_then(|(_, after)| after).is_some_and(is)
+}
+
+/// Every witness that a configuration can name.
+pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
+    vec![
+        Witness {
+            rule: Rule::S1,
+            name: "second-accept-refused",
+            says: "Of two instances that race, the second is told already_claimed.",
+            seen: |_, lines, _| refused(lines, "already_claimed"),
+        },
+        Witness {
+            rule: Rule::S2,
+            name: "author-may-not-accept",
+            says: "A party in the wrong role is told wrong_agent.",
+            seen: |_, lines, _| refused(lines, "wrong_agent"),
+        },
+        Witness {
+            rule: Rule::S3,
+            name: "claimed-at-the-deadline",
+            says: "An accept at expires_at itself wins.",
+            seen: |before, _, after| {
+                now_is(
+                    before,
+                    after,
+                    |record| matches!(&record.state, RecordState::Claimed(claim) if claim.at == record.expires_at),
+                )
+            },
+        },
+        Witness {
+            rule: Rule::S4,
+            name: "completed-stays-completed",
+            says: "A command that comes after the completion is told already_completed.",
+            seen: |_, lines, _| refused(lines, "already_completed"),
+        },
+        Witness {
+            rule: Rule::S5,
+            name: "the-whole-path",
+            says: "A handoff is started, claimed and completed.",
+            seen: |before, _, after| {
+                after.attempts > 0 && now_is(before, after, |record| record.status() == Status::Completed)
+            },
+        },
+        Witness {
+            rule: Rule::S6,
+            name: "wrong-claim-refused",
+            says: "Somebody else than the holder wants to finish it and is told wrong_claim.",
+            seen: |_, lines, _| refused(lines, "wrong_claim"),
+        },
+        Witness {
+            rule: Rule::S7,
+            name: "kept-through-a-crash",
+            says: "The start was acknowledged, its hub died, and the handoff is found.",
+            seen: |before, lines, _| {
+                let acknowledged = before.clients.first().is_some_and(|client| client.at.is_none());
+                let found = tells(lines, |event| {
+                    matches!(event, Event::Effect { effect: EffectKind::Load, record: Some(_), .. })
+                });
+                acknowledged && before.left.crashes == 0 && found
+            },
+        },
+        Witness {
+            rule: Rule::S8,
+            name: "other-bytes-refused",
+            says: "A start of other bytes under a known id is told id_conflict.",
+            seen: |_, lines, _| refused(lines, "id_conflict"),
+        },
+        Witness {
+            rule: Rule::S9,
+            name: "own-claim-known-again",
+            says: "An accept whose answer was lost loads again, finds its own claim, and is told that it won.",
+            seen: |_, lines, _| {
+                let loaded = tells(lines, |event| {
+                    matches!(
+                        event,
+                        Event::Effect { effect: EffectKind::Load, outcome: OutcomeKind::Loaded, .. }
+                    )
+                });
+                let won =
+                    |event: &Event| matches!(event, Event::Answers { verdict: Told::Claimed { .. }, .. });
+                loaded && tells(lines, won)
+            },
+        },
+        Witness {
+            rule: Rule::S10,
+            name: "log-completed-after-a-crash",
+            says: "A hub dies between record and log; after its restart the missing event is written.",
+            seen: |before, lines, _| {
+                before.left.crashes == 0 && tells(lines, |event| matches!(event, Event::Logs { .. }))
+            },
+        },
+        Witness {
+            rule: Rule::S12,
+            name: "the-older-is-shown",
+            says: "Two are pending, and the poll shows the one that arrived first.",
+            seen: |before, lines, _| {
+                let pending = before.registers.iter().filter_map(|register| register.record());
+                let pending = pending.filter(|record| record.status() == Status::Pending).count();
+                pending == 2 && tells(lines, |event| matches!(event, Event::Polls { shown: Some(_), .. }))
+            },
+        },
+        Witness {
+            rule: Rule::S12,
+            name: "the-overdue-is-passed-over",
+            says: "The older one is overdue though still pending, and the poll shows the younger.",
+            seen: |before, lines, _| {
+                let overdue = |record: &Record<Small>| {
+                    record.status() == Status::Pending && record.expires_at.0 < before.time
+                };
+                let any = before.registers.iter().filter_map(|register| register.record()).any(overdue);
+                any && tells(lines, |event| matches!(event, Event::Polls { shown: Some(_), .. }))
+            },
+        },
+        Witness {
+            rule: Rule::S13,
+            name: "false-author-refused",
+            says: "A start in another's name is told wrong_sender.",
+            seen: |_, lines, _| refused(lines, "wrong_sender"),
+        },
+        Witness {
+            rule: Rule::S14,
+            name: "expired-one-tick-after",
+            says: "One millisecond after expires_at it is rejected as expired.",
+            seen: |before, _, after| {
+                now_is(before, after, |record| {
+                    matches!(&record.state, RecordState::Rejected(Rejection::Expired { at })
+                        if at.0 == record.expires_at.0 + 1)
+                })
+            },
+        },
+        Witness {
+            rule: Rule::S14,
+            name: "finished-at-the-last-moment",
+            says: "A claim is completed in the last millisecond that its author allows.",
+            seen: |before, _, after| {
+                now_is(before, after, |record| {
+                    let RecordState::Completed { claim, completion } = &record.state else { return false };
+                    record.claim_ttl.is_some_and(|ttl| completion.at == claim.at.plus(ttl))
+                })
+            },
+        },
+        Witness {
+            rule: Rule::L1,
+            name: "swept-away",
+            says: "A janitor finds a handoff overdue that nobody claims.",
+            seen: |before, lines, after| {
+                let swept =
+                    tells(lines, |event| matches!(event, Event::Answers { verdict: Told::Swept, .. }));
+                swept && now_is(before, after, |record| record.status() == Status::Rejected)
+            },
+        },
+        Witness {
+            rule: Rule::L2,
+            name: "a-poll-is-woken",
+            says: "A poll that found nothing and waited is shown a handoff that was started since.",
+            seen: |before, lines, _| {
+                let waited = before.clients.iter().any(|client| client.waits.is_some());
+                waited && tells(lines, |event| matches!(event, Event::Polls { shown: Some(_), .. }))
+            },
+        },
+        Witness {
+            rule: Rule::L3,
+            name: "answered-in-the-end",
+            says: "A request was lost on the way; the client asks again and is answered.",
+            seen: |before, lines, _| {
+                before.left.losses == 0 && tells(lines, |event| matches!(event, Event::Receives { .. }))
+            },
+        },
+    ]
+}
