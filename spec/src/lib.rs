@@ -12,6 +12,7 @@ pub mod abstract_spec;
 pub mod ambient;
 pub mod explorer;
 pub mod model;
+pub mod proof;
 pub mod refinement;
 pub mod second;
 pub mod trace;
