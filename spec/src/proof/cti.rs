@@ -25,10 +25,22 @@ pub enum Conjunct {
     Step(usize),
     /// The record after obeys this item of the kernel's `state_rules`, counted from 0.
     Kept(usize),
-    /// The same command again at once changes nothing and is answered alike.
+    /// The same request again at once changes nothing and is answered alike.
     AtOnce,
     /// So it is later, as long as no deadline passes.
     Later,
+}
+
+impl Conjunct {
+    /// A word for the names of files.
+    fn word(self) -> String {
+        match self {
+            Self::Step(item) => format!("step-{item}"),
+            Self::Kept(item) => format!("kept-{item}"),
+            Self::AtOnce => "at-once".to_owned(),
+            Self::Later => "later".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for Conjunct {
@@ -36,17 +48,19 @@ impl fmt::Display for Conjunct {
         match self {
             Self::Step(item) => write!(f, "the step breaks it (item {item} of `step_rules`)"),
             Self::Kept(item) => write!(f, "the record after breaks it (item {item} of `state_rules`)"),
-            Self::AtOnce => f.write_str("the same command again, at once, changes something or is answered otherwise"),
+            Self::AtOnce => f.write_str("the same request again, at once, changes something or is answered otherwise"),
             Self::Later => f.write_str(
-                "the same command again, before any deadline passes, changes something or is answered otherwise",
+                "the same request again, before any deadline passes, changes something or is answered otherwise",
             ),
         }
     }
 }
 
-/// One time at which the command was asked, and what came of it.
+/// One question, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
+    /// What was asked.
+    pub command: Command<Small>,
     /// When.
     pub now: Time,
     /// What came of it.
@@ -81,24 +95,22 @@ pub struct Cti {
     pub conjunct: Conjunct,
     /// The record before: it obeys the invariant, and need not be reachable.
     pub before: Option<Record<Small>>,
-    /// What was asked.
-    pub command: Command<Small>,
-    /// When, and what came of it: once, or twice where it is the repeat that fails.
+    /// What was asked and what came of it: once, or twice where it is the repeat that fails.
     pub asked: Vec<Asked>,
 }
 
 impl fmt::Display for Cti {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "counterexample to induction: {} (the record need not be reachable)", self.rule)?;
-        writeln!(f, "  what fails: {}", self.conjunct)?;
+        writeln!(f, "  the rule:    {}", self.rule.statement())?;
+        writeln!(f, "  what fails:  {}", self.conjunct)?;
         match &self.before {
             Some(before) => writeln!(f, "  the record:  {}", RecordText::from(before))?,
             None => writeln!(f, "  the record:  none")?,
         }
-        let ask = Ask::from(&self.command);
         let mut before = self.before.as_ref();
         for (asked, again) in self.asked.iter().zip(["", ", again"]) {
-            writeln!(f, "  at {}{again}: {ask}", asked.now.0)?;
+            writeln!(f, "  at {}{again}: {}", asked.now.0, Ask::from(&asked.command))?;
             if let Ok(Transition::To { next, .. }) = &asked.result {
                 writeln!(f, "    it becomes {}", RecordText::from(next))?;
             }
@@ -109,12 +121,12 @@ impl fmt::Display for Cti {
     }
 }
 
-/// The counterexample as a trace: each time that the command was asked is a step of it, by one hub on one store.
+/// The counterexample as a trace under the law of this name: each question is a step of it, at one hub with one store.
 #[must_use]
 pub fn trace(cti: &Cti, law: &str) -> Trace {
     let header = Header {
         trace: FORMAT.to_owned(),
-        name: format!("induction-{:?}", cti.rule).to_lowercase(),
+        name: format!("induction-{:?}-{}", cti.rule, cti.conjunct.word()).to_lowercase(),
         kind: Kind::Counterexample,
         rule: format!("{:?}", cti.rule),
         says: format!("Counterexample to induction (the record need not be reachable): {}.", cti.conjunct),
@@ -127,7 +139,7 @@ pub fn trace(cti: &Cti, law: &str) -> Trace {
     let mut before = cti.before.as_ref();
     let mut steps = Vec::new();
     for (operation, asked) in (1..).zip(&cti.asked) {
-        let begins = Event::Begins { operation, handoff: handoff(0), command: Ask::from(&cti.command) };
+        let begins = Event::Begins { operation, handoff: handoff(0), command: Ask::from(&asked.command) };
         let effect = |effect, outcome, record: Option<&Record<Small>>, took_effect| Event::Effect {
             operation,
             effect,

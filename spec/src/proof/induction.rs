@@ -93,6 +93,28 @@ fn later(cap: u8) -> Vec<Time> {
     (1..=u64::from(cap) + 1).map(|ms| NOW.plus(Millis(ms))).chain([Time::MAX]).collect()
 }
 
+/// The same request as a client sends it again: its driver's nonce is a fresh one, and the receipt may be another,
+/// which must not matter.
+fn asked_again(command: &Command<Small>) -> Command<Small> {
+    let mut again = command.clone();
+    match &mut again {
+        Command::Accept { attempt, receipt, .. } => {
+            *attempt += 1;
+            *receipt = other(*receipt);
+        }
+        Command::Complete { receipt, .. } | Command::Reject { receipt, .. } => *receipt = other(*receipt),
+        Command::Start { .. } | Command::Sweep => {}
+    }
+    again
+}
+
+const fn other(receipt: Option<u8>) -> Option<u8> {
+    match receipt {
+        None => Some(8),
+        Some(_) => None,
+    }
+}
+
 struct Run<'a, L> {
     law: &'a L,
     lifetime: Millis,
@@ -117,7 +139,8 @@ impl<'a, L: Law> Run<'a, L> {
     }
 
     fn ask(&mut self, before: Option<&Record<Small>>, command: &Command<Small>) {
-        let asked = Asked { now: NOW, result: step(self.law, before, command, NOW) };
+        let asked =
+            Asked { command: command.clone(), now: NOW, result: step(self.law, before, command, NOW) };
         let seen = Step { before, command, now: NOW, result: &asked.result };
         let after = asked.after(before);
         let changed = matches!(asked.result, Ok(Transition::To { .. }));
@@ -125,41 +148,35 @@ impl<'a, L: Law> Run<'a, L> {
         self.proof.changes += u64::from(changed);
         for (item, (rule, holds)) in self.step_rules.into_iter().enumerate() {
             if !holds(&seen) {
-                self.fails(rule, Conjunct::Step(item), before, command, &[&asked]);
+                self.fails(rule, Conjunct::Step(item), before, &[&asked]);
             }
         }
         for (item, (rule, holds)) in self.state_rules.into_iter().enumerate() {
             if !after.is_none_or(holds) {
-                self.fails(rule, Conjunct::Kept(item), before, command, &[&asked]);
+                self.fails(rule, Conjunct::Kept(item), before, &[&asked]);
             }
         }
         let timely = |later: &Time| !deadline_passes(after, command, self.lifetime, NOW, *later);
         let times: Vec<_> = [NOW].into_iter().chain(self.later.iter().copied().filter(timely)).collect();
+        let same = asked_again(command);
         for now in times {
-            let again = Asked { now, result: step(self.law, after, command, now) };
-            let second = Step { before: after, command, now, result: &again.result };
+            let result = step(self.law, after, &same, now);
+            let second = Step { before: after, command: &same, now, result: &result };
             self.proof.repeats += 1;
             if !repeats(&seen, &second) {
                 let conjunct = if now == NOW { Conjunct::AtOnce } else { Conjunct::Later };
-                self.fails(Rule::S9, conjunct, before, command, &[&asked, &again]);
+                let again = Asked { command: same.clone(), now, result };
+                self.fails(Rule::S9, conjunct, before, &[&asked, &again]);
             }
         }
     }
 
-    fn fails(
-        &mut self,
-        rule: Rule,
-        conjunct: Conjunct,
-        before: Option<&Record<Small>>,
-        command: &Command<Small>,
-        asked: &[&Asked],
-    ) {
+    fn fails(&mut self, rule: Rule, conjunct: Conjunct, before: Option<&Record<Small>>, asked: &[&Asked]) {
         self.proof.failures += 1;
         self.first.entry((rule, conjunct)).or_insert_with(|| Cti {
             rule,
             conjunct,
             before: before.cloned(),
-            command: command.clone(),
             asked: asked.iter().map(|&asked| asked.clone()).collect(),
         });
     }
@@ -171,6 +188,16 @@ mod tests {
     use handoff_kernel::law::Protocol;
 
     #[test]
+    fn what_is_asked_again_is_the_same_request_and_not_the_same_message() {
+        for command in commands(Size::QUICK, Protocol.max_lifetime()) {
+            let again = asked_again(&command);
+            assert!(command.same_request(&again), "{command:?}");
+            let plain = matches!(command, Command::Start { .. } | Command::Sweep);
+            assert_eq!(command == again, plain, "{command:?}");
+        }
+    }
+
+    #[test]
     fn a_digest_of_two_artifacts_would_break_true_author_and_that_is_why_it_is_assumed_away() {
         let (bob, alice) = (0, 1);
         let mut run = Run::new(&Protocol, Size::QUICK);
@@ -178,7 +205,7 @@ mod tests {
         let of_bob = records.iter().find(|record| (record.author, record.target) == (bob, alice));
         let mut artifact = match Size::QUICK.again(of_bob.expect("some handoff is from bob")).pop() {
             Some(Command::Start { artifact, .. }) => artifact,
-            other => panic!("{other:?}"),
+            unexpected => panic!("{unexpected:?}"),
         };
         artifact.author = alice;
         run.ask(of_bob, &Command::Start { sender: alice, artifact });
