@@ -1,7 +1,8 @@
-//! Counterexamples to induction: one step from a record that obeys the invariant, after which something does not hold.
+//! Counterexamples to induction: one step from a record that obeys the invariant, after which something does not
+//! hold.
 //!
-//! The record before need not be reachable. Either the law is wrong, or the invariant is too weak to rule that record
-//! out; a person decides which.
+//! The record before need not be reachable. Either the law is wrong, or the invariant is too weak to rule that
+//! record out; a person decides which.
 
 use core::fmt;
 
@@ -121,7 +122,8 @@ impl fmt::Display for Cti {
     }
 }
 
-/// The counterexample as a trace under the law of this name: each question is a step of it, at one hub with one store.
+/// The counterexample as a trace under the law of this name: each question is a step of it, at one hub with one
+/// store.
 #[must_use]
 pub fn trace(cti: &Cti, law: &str) -> Trace {
     let header = Header {

@@ -1,9 +1,10 @@
 //! The quotient is exact: what the kernel does to a record at a time is what it does to its class.
 //!
-//! Over windows of concrete times, at the beginning of time and at its end, every record at every now is asked every
-//! command, and so is the representative of its class. Both must come to the same: the same class after, the same
-//! answer or refusal, the same event, the same truth of every rule. And a millisecond later a record is in a class
-//! that may follow its own, each of which does follow for some member: nothing is added and nothing is left out.
+//! Over windows of concrete times, at the beginning of time and at its end, every record at every now is asked
+//! every command, and so is the representative of its class. Both must come to the same: the same class after, the
+//! same answer or refusal, the same event, the same truth of every rule. And a millisecond later a record is in a
+//! class that may follow its own, each of which does follow for some member: nothing is added and nothing is left
+//! out.
 
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use handoff_kernel::time::{Millis, Time};
 
 use super::quotient::{Class, NOW, Offer, Times, representatives, too_far};
 use super::size::Size;
+use crate::trace::{Ask, RecordText};
 
 /// What a comparison looked at, and what was not alike.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,7 +46,7 @@ impl fmt::Display for Exact {
         )?;
         match broken {
             None => f.write_str("exact"),
-            Some(unlike) => write!(f, "not exact: {}", unlike.how),
+            Some(unlike) => write!(f, "not exact: {unlike}"),
         }
     }
 }
@@ -60,6 +62,20 @@ pub struct Unlike {
     pub command: Option<Command<Small>>,
     /// In which respect.
     pub how: &'static str,
+}
+
+impl fmt::Display for Unlike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.record {
+            Some(record) => write!(f, "{}", RecordText::from(record))?,
+            None => f.write_str("no record")?,
+        }
+        write!(f, ", at {}", self.now.0)?;
+        if let Some(command) = &self.command {
+            write!(f, ", asked to {}", Ask::from(command))?;
+        }
+        write!(f, ", is not as its class: {}", self.how)
+    }
 }
 
 /// What is told, but for the times, which the rules compare with the record's own.
@@ -403,8 +419,8 @@ mod tests {
 
     #[test]
     fn a_law_that_looks_at_what_the_quotient_does_not_keep_is_unlike_it() {
-        // A claim's age without a limit; a sum that wraps; whether now is the very end of time, where a saturated sum
-        // ends; how long a claim that is no more would have lived.
+        // A claim's age without a limit; a sum that wraps; whether now is the very end of time, where a saturated
+        // sum ends; how long a claim that is no more would have lived.
         let elsewhere =
             [Fault::LapsesUnbounded, Fault::LapseWraps, Fault::LapsesAtDeadline, Fault::ReopensLapsed];
         for fault in elsewhere {

@@ -1,9 +1,9 @@
 //! The frame: a command on one handoff leaves every other bit-identical.
 //!
-//! The operation machine that ships is run over a store of several registers: handoff 0, in every class there is, and
-//! others in every status. The driver writes where the record that it is handed says that it belongs, so that a write
-//! gone astray would hit another's register. Since no effect names any handoff but the operation's own, and a load is
-//! of that one alone, nothing that is decided depends on the others either.
+//! The operation machine that ships is run over a store of several registers: handoff 0, in every class there is,
+//! and others in every status. The driver writes where the record that it is handed says that it belongs, so that a
+//! write gone astray would hit another's register. Since no effect names any handoff but the operation's own, and a
+//! load is of that one alone, nothing that is decided depends on the others either.
 
 use core::fmt;
 
@@ -16,6 +16,7 @@ use handoff_kernel::time::{Millis, Time};
 
 use super::quotient::{NOW, commands, representatives, starts_again};
 use super::size::Size;
+use crate::trace::{Ask, RecordText};
 
 /// What a frame check looked at, and what went astray.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -45,13 +46,23 @@ pub struct Astray {
     pub how: &'static str,
 }
 
+impl fmt::Display for Astray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.before {
+            Some(before) => write!(f, "{}", RecordText::from(before))?,
+            None => f.write_str("no record")?,
+        }
+        write!(f, ", asked to {}: {}", Ask::from(&self.command), self.how)
+    }
+}
+
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { records, others, operations, writes, failures, .. } = self;
+        let Self { records, others, operations, writes, failures, broken } = self;
         write!(f, "{records} records beside {others} others, {operations} operations, {writes} writes: ")?;
-        match failures {
-            0 => f.write_str("each leaves every other as it was"),
-            _ => write!(f, "{failures} did not leave the others as they were"),
+        match broken {
+            None => f.write_str("each leaves every other as it was"),
+            Some(astray) => write!(f, "{failures} went astray, the first: {astray}"),
         }
     }
 }
@@ -212,6 +223,10 @@ mod tests {
         run.ask(None, &Command::Start { sender: 0, artifact });
         let frame = run.frame;
         assert_eq!(frame.failures, 1);
+        assert!(frame.to_string().ends_with(
+            "1 went astray, the first: no record, asked to start by bob, expires at 100: \
+             another handoff's register is not as it was"
+        ));
         assert_eq!(
             frame.broken.map(|astray| astray.how),
             Some("another handoff's register is not as it was")

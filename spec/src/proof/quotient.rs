@@ -1,9 +1,9 @@
 //! The time quotient: records and commands by what can be told of their times, and no more.
 //!
-//! Times enter the kernel only by differences: how long it is until a deadline. Two records that have the same names
-//! and whose deadlines are equally far ahead, or both further than anybody looks, or both past, are one [`Class`].
-//! There are finitely many classes, each has a representative, and [`super::exact`] shows over concrete times that
-//! nothing the kernel decides tells two members of a class apart.
+//! Times enter the kernel only by differences: how long it is until a deadline. Two records that have the same
+//! names and whose deadlines are equally far ahead, or both further than anybody looks, or both past, are one
+//! [`Class`]. There are finitely many classes, each has a representative, and [`super::exact`] shows over concrete
+//! times that nothing the kernel decides tells two members of a class apart.
 //!
 //! What a class keeps of a record's times, at a given now:
 //!
@@ -116,8 +116,8 @@ impl Class {
 }
 
 impl Ahead {
-    /// Whether a claim made a millisecond later would outlive time, where one made now would not: it would have ended
-    /// with time itself, and then the handoff cannot expire any later than that either.
+    /// Whether a claim made a millisecond later would outlive time, where one made now would not: it would have
+    /// ended with time itself, and then the handoff cannot expire any later than that either.
     fn may_outlive_time(self, cap: u8) -> bool {
         match self.life {
             Life::Ends(length) => length > 0 && (length.unsigned_abs() >= cap || self.due <= length),
@@ -217,8 +217,8 @@ pub const NOW: Time = Time(100);
 
 /// One representative of each class of these names, at [`NOW`].
 ///
-/// A class is found by meeting a member: times are tried around now, as far out as the cap can tell apart, a claim's
-/// life from nothing to the end of time. That none is missing is shown by [`super::exact`].
+/// A class is found by meeting a member: times are tried around now, as far out as the cap can tell apart, a
+/// claim's life from nothing to the end of time. That none is missing is shown by [`super::exact`].
 #[must_use]
 pub fn representatives(names: &[Record<Small>], cap: u8) -> Vec<Record<Small>> {
     // Which classes there are depends on the names only by what they leave room for.
@@ -309,8 +309,9 @@ pub fn commands(size: Size, lifetime: Millis) -> Vec<Command<Small>> {
     size.commands(&offers)
 }
 
-/// Every start of the bytes on record, and the record: as it is, and, if that is in the same class, as it would be if it
-/// expired later than any artifact may. No clock that never goes back meets such a one, but it can be written down.
+/// Every start of the bytes on record, and the record: as it is, and, if that is in the same class, as it would be
+/// if it expired later than any artifact may. No clock that never goes back meets such a one, but it can be written
+/// down.
 #[must_use]
 pub fn starts_again(
     size: Size,

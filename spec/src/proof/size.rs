@@ -1,7 +1,8 @@
 //! How many names a proof is over, and every record and command that can be made of them.
 //!
-//! The kernel compares names and copies them. Two results and two reasons are the one that is there and another; a claim carries its driver's nonce or a receipt, and a command a receipt or none, so that one that went
-//! missing would be seen.
+//! The kernel compares names and copies them. Two results and two reasons are the one that is there and another; a
+//! claim carries its driver's nonce or a receipt, and a command a receipt or none, so that one that went missing
+//! would be seen.
 
 use handoff_kernel::command::{Command, Start};
 use handoff_kernel::record::{Claim, Completion, Decline, Record, Rejection, State};
@@ -15,7 +16,8 @@ pub struct Size {
     pub agents: u8,
     /// So many names of claims, besides none.
     pub claims: u8,
-    /// From how far ahead on all deadlines are alike. One is enough to tell what is before a deadline, at it, and past.
+    /// From how far ahead on all deadlines are alike. One is enough to tell what is before a deadline, at it, and
+    /// past.
     pub cap: u8,
 }
 
@@ -31,8 +33,8 @@ impl Size {
         [None].into_iter().chain((1..=self.claims).map(Some)).collect()
     }
 
-    /// Every author with every target. One that hands over to itself is type-correct too, but comes last: it makes the
-    /// stranger counterexamples.
+    /// Every author with every target. One that hands over to itself is type-correct too, but comes last: it makes
+    /// the stranger counterexamples.
     fn parties(self) -> Vec<(u8, u8)> {
         let mut all: Vec<_> = (0..self.agents)
             .flat_map(|author| (0..self.agents).map(move |target| (author, target)))
