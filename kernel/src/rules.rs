@@ -356,7 +356,10 @@ fn carried_out_as_asked<N: Names>(step: &Step<'_, N>) -> bool {
         (Command::Start { .. }, Answer::Started { expires_at }, Some(_)) => {
             step.after().is_some_and(|r| r.expires_at == *expires_at)
         }
-        (Command::Accept { .. }, Answer::Claimed { .. }, Some(State::Claimed(_))) => true,
+        (Command::Accept { .. }, Answer::Claimed { claim_expires_at, .. }, Some(State::Claimed(claim))) => {
+            let ttl = step.after().and_then(|record| record.claim_ttl);
+            *claim_expires_at == ttl.map(|ttl| Time(claim.at.0.saturating_add(ttl.0)))
+        }
         (
             Command::Complete { claim_id, result, .. },
             Answer::Completed { at },

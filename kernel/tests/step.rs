@@ -145,6 +145,9 @@ fn forgeries() -> Vec<Forgery> {
         complete,
         Ok(Transition::Same(Answer::Completed { at: now })),
     ));
+    // Told a last moment that its author never set.
+    let unbounded = Answer::Claimed { claim_id: Some(1), claimed_at: now, claim_expires_at: Some(Time(9)) };
+    all.push((Rule::S9, Some(claimed.clone()), accept.clone(), Ok(Transition::Same(unbounded))));
     // Told that somebody else's claim is its own.
     let theirs = Answer::Claimed { claim_id: Some(2), claimed_at: now, claim_expires_at: None };
     all.push((Rule::S1, Some(claimed), accept, Ok(Transition::Same(theirs))));

@@ -14,6 +14,7 @@ pub mod explorer;
 pub mod hubs;
 pub mod model;
 pub mod profile;
+pub mod proof;
 pub mod refinement;
 pub mod second;
 pub mod trace;
