@@ -74,6 +74,7 @@ impl<L: Law + Copy> Attempt<L> {
         match (done, self.read) {
             (Done::Consumed { at }, _) => checker.consumed(&seen(at)),
             (Done::Refused(Refusal::Stale { .. }), read) => {
+                // Refused as stale without having read anything: that has no date, and is a breach at any time.
                 let judged_at = read.map_or(Time(0), |(_, at)| at);
                 checker.refused_as_stale(&seen(judged_at))
             }

@@ -54,6 +54,13 @@ pub fn bounds() -> Vec<Bound> {
             Bootstrap { leaves: 2, ..protocol },
             "two sessions consumed one bootstrap",
         ),
+        passes("names-fresh", "A session started in another's place has a name of its own.", protocol),
+        fails(
+            "names-reused",
+            "Under the name of one that consumed it and died, a session takes that one's file for its own.",
+            Bootstrap { fresh_names: false, ..protocol },
+            "a session consumed a bootstrap twice",
+        ),
         passes("taken-first", "Renamed away first and read after, no two sessions have it.", protocol),
         fails(
             "read-first",

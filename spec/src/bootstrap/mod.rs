@@ -15,7 +15,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-use handoff_kernel::bootstrap::{Contents, Done, Effect, Refusal, Session};
+use handoff_kernel::bootstrap::{Contents, Done, Effect, Place, Session};
 use handoff_kernel::history::ConsumedOnce;
 use handoff_kernel::law::Law;
 use handoff_kernel::rules::Rule;
@@ -44,6 +44,9 @@ pub struct Bootstrap<L: Law> {
     pub deaths: u8,
     /// How many effects may be lost, late, or refused by the disk.
     pub faults: u8,
+    /// Whether a session that is started in another's place has a name of its own. If not, what the machine relies
+    /// on is broken.
+    pub fresh_names: bool,
     /// How many bootstraps the client leaves. More than one a handoff breaks what the machine relies on.
     pub leaves: u8,
 }
@@ -51,7 +54,16 @@ pub struct Bootstrap<L: Law> {
 impl<L: Law> Bootstrap<L> {
     /// Two sessions, of which one may die, two faults of the disk, one bootstrap, and time to outlive it.
     pub const fn new(law: L) -> Self {
-        Self { law, sessions: 2, window: Millis(2), end: Time(3), deaths: 1, faults: 2, leaves: 1 }
+        Self {
+            law,
+            sessions: 2,
+            window: Millis(2),
+            end: Time(3),
+            deaths: 1,
+            faults: 2,
+            fresh_names: true,
+            leaves: 1,
+        }
     }
 }
 
@@ -105,7 +117,8 @@ impl<L: Law + Copy + Ord> Model for Bootstrap<L> {
     type Action = Action;
 
     fn header(&self) -> Header {
-        let Self { sessions, window, end, deaths, faults, leaves, .. } = self;
+        let Self { sessions, window, end, deaths, faults, fresh_names, leaves, .. } = self;
+        let names = if *fresh_names { "fresh" } else { "reused" };
         Header {
             trace: FORMAT.to_owned(),
             name: String::new(),
@@ -114,7 +127,7 @@ impl<L: Law + Copy + Ord> Model for Bootstrap<L> {
             says: String::new(),
             model: "bootstrap".to_owned(),
             configuration: format!(
-                "sessions={sessions} window={} end={} deaths={deaths} faults={faults} leaves={leaves}",
+                "sessions={sessions} window={} end={} deaths={deaths} faults={faults} names={names} leaves={leaves}",
                 window.0, end.0
             ),
             law: self.law.name().to_owned(),
@@ -181,10 +194,12 @@ impl<L: Law + Copy + Ord> Model for Bootstrap<L> {
             }
             Action::Begin(i) => {
                 next.begun += 1;
-                let attempt = Attempt::begin(self.law, Session(next.begun), self.window, now, story);
+                let name = if self.fresh_names { next.begun } else { *i as u64 + 1 };
+                let attempt = Attempt::begin(self.law, Session(name), self.window, now, story);
                 next.slots[*i] = Slot::Running(attempt);
             }
             Action::Effect(i, fate) => {
+                // Only who is at it is served: no other is offered.
                 let Slot::Running(attempt) = state.slots[*i].clone() else { return next };
                 next.faults += u8::from(*fate != Fate::Answered);
                 next.slots[*i] = match attempt.go_on(&mut next.disk, *fate, now, story) {
@@ -230,22 +245,23 @@ impl<L: Law + Copy + Ord> Model for Bootstrap<L> {
             of(
                 "stale-set-aside",
                 "One tick past the resume window it is refused, and set aside.",
-                |_, lines, _| {
-                    ends(lines, "stale", |with| {
-                        value(with, "age")
-                            .zip(value(with, "window"))
-                            .is_some_and(|(age, window)| age == window + 1)
-                    })
+                |_, lines, after| {
+                    after.has_one_aside()
+                        && ends(lines, "stale", |with| {
+                            value(with, "age")
+                                .zip(value(with, "window"))
+                                .is_some_and(|(age, window)| age == window + 1)
+                        })
                 },
             ),
             of(
                 "one-finds-it-missing",
-                "Two sessions reach for it, and the later finds it missing.",
-                |_, _, after| {
-                    let missing =
-                        |slot: &Slot<L>| matches!(slot, Slot::Over(_, Done::Refused(Refusal::Missing)));
+                "Two sessions reach for it; one consumes it, and the other finds it missing.",
+                |before, lines, _| {
                     let consumed = |slot: &Slot<L>| matches!(slot, Slot::Over(_, Done::Consumed { .. }));
-                    after.deaths == 0 && after.slots.iter().any(missing) && after.slots.iter().any(consumed)
+                    before.deaths == 0
+                        && before.slots.iter().any(consumed)
+                        && ends(lines, "missing", |_| true)
                 },
             ),
             of(
@@ -265,22 +281,30 @@ impl<L: Law + Copy + Ord> Model for Bootstrap<L> {
             of(
                 "own-rename-found",
                 "A rename whose answer was lost is found under the session's own name.",
-                |before, lines, _| {
-                    before.slots.iter().any(|slot| {
-                        slot.session().is_some_and(|session| {
-                            before.disk.at(Lies::Taken(session)).is_some()
-                                && finds_none_to_take(lines, session)
-                        })
-                    })
+                |before, lines, after| {
+                    let finds = |attempt: &Attempt<L>| {
+                        let own = before.disk.at(Lies::Taken(attempt.session)).is_some();
+                        let looks = attempt.effect() == Effect::Read(Place::Taken);
+                        own && looks && finds_none_to_take(lines, attempt.session)
+                    };
+                    after.slots.iter().any(|slot| matches!(slot, Slot::Running(attempt) if finds(attempt)))
                 },
             ),
-            of("future-refused", "A bootstrap from the future is refused, and set aside.", |_, lines, _| {
-                ends(lines, "future", |_| true)
-            }),
-            of("malformed-refused", "A malformed bootstrap is refused, and set aside.", |_, lines, _| {
-                ends(lines, "malformed", |_| true)
+            of(
+                "future-refused",
+                "A bootstrap from the future is refused, and set aside.",
+                |_, lines, after| after.has_one_aside() && ends(lines, "future", |_| true),
+            ),
+            of("malformed-refused", "A malformed bootstrap is refused, and set aside.", |_, lines, after| {
+                after.has_one_aside() && ends(lines, "malformed", |_| true)
             }),
         ]
+    }
+}
+
+impl<L: Law> State<L> {
+    fn has_one_aside(&self) -> bool {
+        (1..=self.begun).any(|session| self.disk.at(Lies::Aside(Session(session))).is_some())
     }
 }
 

@@ -33,6 +33,7 @@ pub fn replay(trace: &Trace) -> Result<(), String> {
     let window = trace.header.configuration.split(' ').find_map(|word| word.strip_prefix("window="));
     let window = window.and_then(|ticks| ticks.parse().ok()).map(Millis);
     let mut world = World::new(Variant { fault }, window.ok_or("the configuration names no window")?);
+    world.fresh_names = !trace.header.configuration.split(' ').any(|word| word == "names=reused");
     let (mut told, mut step) = (trace.lines.as_slice(), 1);
     while let Some(first) = told.first() {
         if first.step != step {
@@ -66,6 +67,7 @@ pub fn replay(trace: &Trace) -> Result<(), String> {
 struct World {
     law: Variant,
     window: Millis,
+    fresh_names: bool,
     now: Time,
     disk: Disk,
     sessions: BTreeMap<String, Option<Attempt<Variant>>>,
@@ -78,6 +80,7 @@ impl World {
         Self {
             law,
             window,
+            fresh_names: true,
             now: Time(0),
             disk: Disk::default(),
             sessions: BTreeMap::new(),
@@ -117,7 +120,8 @@ impl World {
                 let name = line.host.strip_prefix("session ").and_then(|n| n.parse().ok());
                 let session = Session(name.ok_or_else(|| format!("{} is no session", line.host))?);
                 let attempt = Attempt::begin(self.law, session, self.window, self.now, story);
-                if self.sessions.insert(line.host.clone(), Some(attempt)).is_some() {
+                let before = self.sessions.insert(line.host.clone(), Some(attempt));
+                if before.is_some_and(|before| self.fresh_names || before.is_some()) {
                     return Err(format!("there was a {} before", line.host));
                 }
             }
