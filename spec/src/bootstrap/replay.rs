@@ -4,7 +4,7 @@
 //! fate of each effect. All else, what is asked for, what the disk says, how it ends, is worked out anew and must be
 //! told alike, word for word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use handoff_kernel::bootstrap::{Contents, Session};
 use handoff_kernel::history::{Broken, ConsumedOnce};
@@ -70,7 +70,10 @@ struct World {
     fresh_names: bool,
     now: Time,
     disk: Disk,
+    /// Who lives, and is at it unless it is over.
     sessions: BTreeMap<String, Option<Attempt<Variant>>>,
+    /// Every name that a session ever had.
+    names: BTreeSet<String>,
     checker: ConsumedOnce<Small>,
     broken: Option<Broken>,
 }
@@ -84,6 +87,7 @@ impl World {
             now: Time(0),
             disk: Disk::default(),
             sessions: BTreeMap::new(),
+            names: BTreeSet::new(),
             checker: ConsumedOnce::default(),
             broken: None,
         }
@@ -120,16 +124,16 @@ impl World {
                 let name = line.host.strip_prefix("session ").and_then(|n| n.parse().ok());
                 let session = Session(name.ok_or_else(|| format!("{} is no session", line.host))?);
                 let attempt = Attempt::begin(self.law, session, self.window, self.now, story);
-                let before = self.sessions.insert(line.host.clone(), Some(attempt));
-                if before.is_some_and(|before| self.fresh_names || before.is_some()) {
+                let used = !self.names.insert(line.host.clone());
+                let lives = self.sessions.insert(line.host.clone(), Some(attempt)).is_some();
+                if lives || (used && self.fresh_names) {
                     return Err(format!("there was a {} before", line.host));
                 }
             }
             "dies" => {
                 let name = line.host.strip_prefix("session ").and_then(|n| n.parse().ok());
-                let session = name.filter(|_| self.sessions.contains_key(&line.host));
+                let session = name.filter(|_| self.sessions.remove(&line.host).is_some());
                 let session = Session(session.ok_or_else(|| format!("there is no {}", line.host))?);
-                self.sessions.insert(line.host.clone(), None);
                 story.tell(|| tell::line(self.now, session, "dies", []));
             }
             "follows" => {
@@ -146,7 +150,7 @@ impl World {
                 let fate = get("fate")?;
                 let fate = Fate::ALL.into_iter().find(|known| known.name() == fate);
                 let fate = fate.ok_or_else(|| format!("{does} has no such fate"))?;
-                let attempt = self.sessions.get_mut(&line.host).and_then(Option::take);
+                let attempt = self.sessions.insert(line.host.clone(), None).flatten();
                 let attempt = attempt.ok_or_else(|| format!("{} is not at it", line.host))?;
                 match attempt.go_on(&mut self.disk, fate, self.now, story) {
                     Ok(attempt) => {

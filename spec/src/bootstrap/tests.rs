@@ -174,3 +174,27 @@ fn a_trace_that_is_not_what_its_header_says_is_not_lived_through() {
     assert!(with(&|header| header.kind = Kind::Lasso).is_err());
     assert!(with(&|header| header.model = "hubs".to_owned()).is_err());
 }
+
+#[test]
+fn nobody_dies_twice_or_begins_under_the_name_of_another_unless_names_are_reused() {
+    let bound = bounds().into_iter().find(|bound| bound.name == "names-reused").unwrap();
+    let trace = counterexample(&bound.model);
+    assert_eq!(replay(&trace), Ok(()));
+    let mut fresh = trace.clone();
+    fresh.header.configuration = fresh.header.configuration.replace("names=reused", "names=fresh");
+    assert!(replay(&fresh).unwrap_err().contains("there was a session 1 before"));
+    let dies = |line: &Line| told_does(line) == Some("dies");
+    let mut twice = trace.clone();
+    twice.header.kind = Kind::Witness;
+    let death = trace.lines.iter().position(dies).unwrap();
+    twice.lines.truncate(death + 1);
+    assert_eq!(replay(&twice), Ok(()), "up to the death nothing is broken");
+    let again = Line { step: twice.steps() + 1, ..trace.lines[death].clone() };
+    twice.lines.push(again);
+    assert!(replay(&twice).unwrap_err().contains("there is no session 1"));
+}
+
+fn told_does(line: &Line) -> Option<&str> {
+    let Event::Tells { does, .. } = &line.event else { return None };
+    Some(does)
+}
