@@ -14,12 +14,13 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+use crate::bootstrap::Session;
 use crate::command::{Answer, Command, Event, EventKind};
 use crate::ident::Names;
 use crate::record::{Claim, Record, State, Status};
 use crate::refusal::{Field, Refusal};
 use crate::rules::{Rule, outlived};
-use crate::time::Time;
+use crate::time::{Millis, Time};
 
 /// Something that was seen to happen.
 #[derive(Debug, Clone, Copy)]
@@ -419,5 +420,64 @@ impl<N: Names> OldestFirst<N> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What a session did with the bootstrap of a handoff, as it was seen. Judged apart from [`History`], for it
+/// happens on the target's own disk, and by its own clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempted<'a, N: Names> {
+    /// Of which handoff.
+    pub handoff: &'a N::Handoff,
+    /// Which session.
+    pub session: Session,
+    /// When the handoff was accepted, if the bootstrap says so.
+    pub accepted_at: Option<Time>,
+    /// How old it might be.
+    pub window: Millis,
+    /// When it was decided, by the deciding clock.
+    pub now: Time,
+}
+
+/// S11: a bootstrap is consumed at most once, by at most one session, and never when stale; and none is called stale
+/// that is not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConsumedOnce<N: Names> {
+    consumed: BTreeMap<N::Handoff, Session>,
+}
+
+impl<N: Names> Default for ConsumedOnce<N> {
+    fn default() -> Self {
+        Self { consumed: BTreeMap::new() }
+    }
+}
+
+impl<N: Names> ConsumedOnce<N> {
+    /// A session consumed it.
+    ///
+    /// # Errors
+    /// Rule S11, when it was consumed before, or was not known to be fresh.
+    pub fn consumed(&mut self, seen: &Attempted<'_, N>) -> Result<(), Broken> {
+        let first = self.consumed.insert(seen.handoff.clone(), seen.session);
+        let twice = first == Some(seen.session);
+        demand(!twice, Rule::S11, "a session consumed a bootstrap twice")?;
+        demand(first.is_none(), Rule::S11, "two sessions consumed one bootstrap")?;
+        let Some(accepted_at) = seen.accepted_at else {
+            return demand(false, Rule::S11, "a bootstrap without a date was consumed");
+        };
+        match seen.now.0.checked_sub(accepted_at.0) {
+            None => demand(false, Rule::S11, "a bootstrap from the future was consumed"),
+            Some(age) => demand(age <= seen.window.0, Rule::S11, "a stale bootstrap was consumed"),
+        }
+    }
+
+    /// A session refused it as stale.
+    ///
+    /// # Errors
+    /// Rule S11, when it was fresh: at exactly the window it is.
+    pub fn refused_as_stale(&self, seen: &Attempted<'_, N>) -> Result<(), Broken> {
+        let age = seen.accepted_at.and_then(|accepted_at| seen.now.0.checked_sub(accepted_at.0));
+        let stale = age.is_some_and(|age| age > seen.window.0);
+        demand(stale, Rule::S11, "a bootstrap that is not stale was refused as stale")
     }
 }

@@ -107,6 +107,31 @@ pub trait Law: sealed::Sealed + Clone + Eq + core::hash::Hash + core::fmt::Debug
         claim.attempt.as_ref() == Some(attempt)
     }
 
+    /// Whether a bootstrap is renamed away before it is read (rule S11).
+    fn takes_first(&self) -> bool {
+        true
+    }
+
+    /// *stale*: `now - accepted_at > window`; at that age itself it is fresh still (rule S11).
+    fn stale(&self, accepted_at: Time, window: Millis, now: Time) -> bool {
+        now.since(accepted_at) > window
+    }
+
+    /// Whether a bootstrap says that it was accepted later than now, so that nobody knows its age (rule S11).
+    fn dated_ahead(&self, accepted_at: Time, now: Time) -> bool {
+        accepted_at > now
+    }
+
+    /// Whether a bootstrap that does not say when it was accepted counts as fresh (rule S11).
+    fn undated_is_fresh(&self) -> bool {
+        false
+    }
+
+    /// The law's name in traces: `protocol`, or what is wrong with it.
+    fn name(&self) -> &'static str {
+        "protocol"
+    }
+
     /// Whether the operation machine checks every transition against the step rules before it asks for the
     /// write. What ships does; a mutant does not, so that its fault gets far enough to be seen.
     fn guards(&self) -> bool {

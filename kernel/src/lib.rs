@@ -16,6 +16,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod artifact;
+pub mod bootstrap;
 pub mod canonical;
 pub mod command;
 pub mod history;

@@ -12,7 +12,7 @@ use handoff_kernel::record::{Claim, Record, State, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::{ALICE, BOB, EVE, Small, record, start};
-use handoff_kernel::testing::variant::{Fault, Variant};
+use handoff_kernel::testing::variant::{Fault, Machine, Variant};
 use handoff_kernel::time::{Millis, Time};
 
 /// A write that the store may still carry out although its answer was lost.
@@ -231,7 +231,7 @@ fn no_interleaving_with_two_lost_answers_breaks_a_rule() {
 
 #[test]
 fn each_fault_of_the_operation_is_caught_by_the_rule_that_it_is_named_for() {
-    for fault in Fault::ALL.into_iter().filter(|fault| fault.is_of_the_operation()) {
+    for fault in Fault::ALL.into_iter().filter(|fault| fault.machine() == Machine::Operation) {
         let mut caught = BTreeMap::new();
         for (before, now, commands) in scenarios() {
             caught.extend(explore(World::new(&Variant::with(fault), before, now, &commands)).broken);

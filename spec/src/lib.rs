@@ -10,6 +10,7 @@
 
 pub mod abstract_spec;
 pub mod ambient;
+pub mod bootstrap;
 pub mod explorer;
 pub mod hubs;
 pub mod model;

@@ -5,7 +5,7 @@
 
 use crate::command::Command;
 use crate::ident::Names;
-use crate::law::{AfterConflict, AfterUnknown, Law, sealed};
+use crate::law::{AfterConflict, AfterUnknown, Law, Protocol, sealed};
 use crate::record::{Claim, Record};
 use crate::rules::Rule;
 use crate::time::{Millis, Time};
@@ -47,11 +47,32 @@ pub enum Fault {
     AttemptForgotten,
     /// An accept takes any claim for its own.
     AttemptConfused,
+    /// A bootstrap is read first and taken away after.
+    ReadThenDelete,
+    /// Staleness is tested with `>=`: at the resume window itself a bootstrap is stale already.
+    StaleAtBoundary,
+    /// A bootstrap is fresh for a millisecond more than the resume window.
+    FreshBeyondWindow,
+    /// A bootstrap that does not say when it was accepted is fresh.
+    UndatedIsFresh,
+    /// A bootstrap from the future is new.
+    FutureIsFresh,
+}
+
+/// Where a fault lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Machine {
+    /// In the one step function.
+    Step,
+    /// In the operation machine.
+    Operation,
+    /// In the consumption machine.
+    Bootstrap,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::ExpiresAtDeadline,
         Self::AcceptTrustsJanitor,
         Self::LapsesAtDeadline,
@@ -69,6 +90,11 @@ impl Fault {
         Self::ConflictOverwritten,
         Self::AttemptForgotten,
         Self::AttemptConfused,
+        Self::ReadThenDelete,
+        Self::StaleAtBoundary,
+        Self::FreshBeyondWindow,
+        Self::UndatedIsFresh,
+        Self::FutureIsFresh,
     ];
 
     /// The rule that catches it.
@@ -91,20 +117,76 @@ impl Fault {
             | Self::ConflictOverwritten
             | Self::AttemptConfused => Rule::S1,
             Self::AttemptForgotten => Rule::S9,
+            Self::ReadThenDelete
+            | Self::StaleAtBoundary
+            | Self::FreshBeyondWindow
+            | Self::UndatedIsFresh
+            | Self::FutureIsFresh => Rule::S11,
         }
     }
 
-    /// Whether it lies in the operation machine rather than in `step`.
+    /// Where it lies.
     #[must_use]
-    pub const fn is_of_the_operation(self) -> bool {
-        matches!(
-            self,
+    pub const fn machine(self) -> Machine {
+        match self {
+            Self::ExpiresAtDeadline
+            | Self::AcceptTrustsJanitor
+            | Self::LapsesAtDeadline
+            | Self::LapsesUnbounded
+            | Self::LapseWraps
+            | Self::AnybodyIsTarget
+            | Self::AnybodyIsAuthor
+            | Self::BytesIgnored
+            | Self::AnybodyHolds
+            | Self::AnonymousRepeats
+            | Self::EverybodyWins
+            | Self::ReopensLapsed => Machine::Step,
             Self::LostAnswerAssumed
-                | Self::LostAnswerRetriedBlindly
-                | Self::ConflictOverwritten
-                | Self::AttemptForgotten
-                | Self::AttemptConfused
-        )
+            | Self::LostAnswerRetriedBlindly
+            | Self::ConflictOverwritten
+            | Self::AttemptForgotten
+            | Self::AttemptConfused => Machine::Operation,
+            Self::ReadThenDelete
+            | Self::StaleAtBoundary
+            | Self::FreshBeyondWindow
+            | Self::UndatedIsFresh
+            | Self::FutureIsFresh => Machine::Bootstrap,
+        }
+    }
+
+    /// Its name in traces.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ExpiresAtDeadline => "expires_at_deadline",
+            Self::AcceptTrustsJanitor => "accept_trusts_janitor",
+            Self::LapsesAtDeadline => "lapses_at_deadline",
+            Self::LapsesUnbounded => "lapses_unbounded",
+            Self::LapseWraps => "lapse_wraps",
+            Self::AnybodyIsTarget => "anybody_is_target",
+            Self::AnybodyIsAuthor => "anybody_is_author",
+            Self::BytesIgnored => "bytes_ignored",
+            Self::AnybodyHolds => "anybody_holds",
+            Self::AnonymousRepeats => "anonymous_repeats",
+            Self::EverybodyWins => "everybody_wins",
+            Self::ReopensLapsed => "reopens_lapsed",
+            Self::LostAnswerAssumed => "lost_answer_assumed",
+            Self::LostAnswerRetriedBlindly => "lost_answer_retried_blindly",
+            Self::ConflictOverwritten => "conflict_overwritten",
+            Self::AttemptForgotten => "attempt_forgotten",
+            Self::AttemptConfused => "attempt_confused",
+            Self::ReadThenDelete => "read_then_delete",
+            Self::StaleAtBoundary => "stale_at_boundary",
+            Self::FreshBeyondWindow => "fresh_beyond_window",
+            Self::UndatedIsFresh => "undated_is_fresh",
+            Self::FutureIsFresh => "future_is_fresh",
+        }
+    }
+
+    /// The fault of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name)
     }
 }
 
@@ -187,6 +269,28 @@ impl Law for Variant {
     fn recognises<N: Names>(&self, claim: &Claim<N>, attempt: &N::Attempt) -> bool {
         let own = claim.attempt.as_ref() == Some(attempt);
         (own && !self.has(Fault::AttemptForgotten)) || self.has(Fault::AttemptConfused)
+    }
+
+    fn takes_first(&self) -> bool {
+        !self.has(Fault::ReadThenDelete)
+    }
+
+    fn stale(&self, accepted_at: Time, window: Millis, now: Time) -> bool {
+        let age = now.since(accepted_at);
+        let slack = Millis(u64::from(self.has(Fault::FreshBeyondWindow)));
+        age > Millis(window.0.saturating_add(slack.0)) || (self.has(Fault::StaleAtBoundary) && age == window)
+    }
+
+    fn dated_ahead(&self, accepted_at: Time, now: Time) -> bool {
+        accepted_at > now && !self.has(Fault::FutureIsFresh)
+    }
+
+    fn undated_is_fresh(&self) -> bool {
+        self.has(Fault::UndatedIsFresh)
+    }
+
+    fn name(&self) -> &'static str {
+        self.fault.map_or(Protocol.name(), Fault::name)
     }
 
     /// A fault that the step rules stopped would never be seen by the others.
