@@ -11,6 +11,7 @@
 pub mod abstract_spec;
 pub mod ambient;
 pub mod explorer;
+pub mod malice;
 pub mod model;
 pub mod refinement;
 pub mod second;
