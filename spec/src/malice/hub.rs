@@ -280,7 +280,7 @@ impl Malice {
 
     /// What a hub can make of what it has seen: each artifact with at most one field changed, any signature that it
     /// has seen or can make, under any id.
-    fn choices(&self, state: &State) -> Vec<(u8, Bytes)> {
+    pub(super) fn choices(&self, state: &State) -> Vec<(u8, Bytes)> {
         let mut contents = BTreeSet::new();
         for content in &self.artifacts {
             contents.insert(*content);

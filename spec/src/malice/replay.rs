@@ -51,7 +51,7 @@ pub fn replay(trace: &Trace) -> Result<(), String> {
 }
 
 /// The real key of this name: the same bytes wherever it is named.
-fn key(name: KeyName) -> Key {
+pub(super) fn key(name: KeyName) -> Key {
     Key::new(&Digest::of(name.to_string().as_bytes()).0).expect("a digest is long enough for a key")
 }
 
@@ -67,7 +67,7 @@ fn unsigned(content: &Content) -> String {
 }
 
 /// The real bytes: the real signature of what was signed, put to what they say.
-fn real(bytes: &Bytes) -> String {
+pub(super) fn real(bytes: &Bytes) -> String {
     let signed = unsigned(&bytes.token.over);
     let signed = Document::parse(signed.as_bytes()).expect("written as JSON right above");
     let mac = seal::sign(&key(bytes.token.by), &signed).to_base64();
@@ -82,7 +82,7 @@ fn said(artifact: &Artifact<'_>) -> String {
     seal::seal(&key(KeyName::Nobodys), artifact.document())
 }
 
-fn real_receipt(deed: &Deed) -> Receipt<'static> {
+pub(super) fn real_receipt(deed: &Deed) -> Receipt<'static> {
     let act = match deed.act {
         Act::Accept => receipt::Act::Accept,
         Act::Complete => receipt::Act::Complete { result: None },

@@ -1,5 +1,8 @@
-use super::replay::replay;
+use super::replay::{key, real, real_receipt, replay};
 use super::*;
+use handoff_kernel::json::Document;
+use handoff_kernel::seal::verify;
+
 use crate::explorer::{Explored, Options, Path, explore, lassos, tell};
 use crate::model::Property;
 use crate::second::look;
@@ -134,4 +137,56 @@ fn the_names_of_configurations_are_their_models_and_each_once() {
     let names: BTreeSet<_> = all.iter().map(|c| c.name).collect();
     assert_eq!(names.len(), all.len());
     assert!(all.iter().all(|c| c.model.name == c.name && c.says.ends_with('.')));
+}
+
+#[test]
+fn over_every_artifact_that_the_hub_can_make_the_ideal_token_fits_where_the_hmac_does() {
+    for c in configurations() {
+        let mut state = c.model.initial().swap_remove(0);
+        state.sent.fill(true);
+        let mut fitting = 0;
+        for (_, bytes) in c.model.choices(&state) {
+            let text = real(&bytes);
+            let document = Document::parse(text.as_bytes()).unwrap();
+            let held = c.model.key(&bytes.content);
+            let fits = bytes.token.fits(held, &bytes.content);
+            assert_eq!(verify(&document, &[key(held)]).is_ok(), fits, "{bytes}");
+            fitting += u32::from(fits);
+        }
+        assert!(fitting > 0, "{}", c.name);
+    }
+}
+
+#[test]
+fn a_real_receipt_fits_nothing_but_the_very_deed_it_was_made_of() {
+    let model = named("regardless-both-ways");
+    let mut deeds = Vec::new();
+    for id in [0, 1] {
+        for respelled in [false, true] {
+            let bytes = Bytes { respelled, ..model.original(id) };
+            for (act, claim, under, target) in Act::ALL.into_iter().flat_map(|act| {
+                let claims = [None, Some(1), Some(2)].into_iter();
+                claims.flat_map(move |claim| {
+                    [0, 1].into_iter().flat_map(move |id| [0, 1].map(|target| (act, claim, id, target)))
+                })
+            }) {
+                deeds.push(Deed { act, claim, bytes, id: under, target });
+            }
+        }
+    }
+    // One key for both ways: that only what is signed tells one from another.
+    let held = model.key(&model.artifacts[0]);
+    let receipts: Vec<_> =
+        deeds.iter().map(|deed| (real_receipt(deed), real_receipt(deed).sign(&key(held)))).collect();
+    for (made, (_, mac)) in deeds.iter().zip(&receipts) {
+        let token = Token { by: held, over: *made };
+        for (expected, (receipt, _)) in deeds.iter().zip(&receipts) {
+            assert_eq!(
+                receipt.verify(mac, &[key(held)]).is_ok(),
+                token.fits(held, expected),
+                "{made} {expected}"
+            );
+        }
+    }
+    assert!(receipts[0].0.verify(&receipts[0].1, &[key(token::KeyName::Nobodys)]).is_err());
 }
