@@ -13,6 +13,7 @@ pub mod ambient;
 pub mod bootstrap;
 pub mod explorer;
 pub mod hubs;
+pub mod malice;
 pub mod model;
 pub mod profile;
 pub mod proof;

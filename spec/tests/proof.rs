@@ -6,7 +6,7 @@ use handoff_kernel::operation::{Effect, Next, Operation, Outcome, Stored, Versio
 use handoff_kernel::record::Record;
 use handoff_kernel::rules::{Rule, Step, check_state, repeats, step_rules};
 use handoff_kernel::testing::small::Small;
-use handoff_kernel::testing::variant::{Fault, Variant};
+use handoff_kernel::testing::variant::{Fault, Machine, Variant};
 use handoff_kernel::time::Time;
 use handoff_spec::proof::{Conjunct, Cti, Size, prove, trace};
 use handoff_spec::trace::{Ask, EffectKind, Event, OutcomeKind, RecordText, Told, Trace};
@@ -29,7 +29,7 @@ fn the_invariant_is_inductive_under_the_protocol() {
 
 #[test]
 fn each_fault_of_step_has_a_counterexample_to_induction_that_its_rule_names() {
-    for fault in Fault::ALL.into_iter().filter(|fault| !fault.is_of_the_operation()) {
+    for fault in Fault::ALL.into_iter().filter(|fault| fault.machine() == Machine::Step) {
         let proof = prove(&Variant::with(fault), Size::QUICK);
         let rules: Vec<_> = proof.broken.iter().map(|cti| cti.rule).collect();
         assert!(rules.contains(&fault.caught_by()), "{fault:?}: only {rules:?}");
@@ -38,7 +38,7 @@ fn each_fault_of_step_has_a_counterexample_to_induction_that_its_rule_names() {
 
 #[test]
 fn every_counterexample_obeys_the_invariant_before_and_shows_what_it_says() {
-    for fault in Fault::ALL.into_iter().filter(|fault| !fault.is_of_the_operation()) {
+    for fault in Fault::ALL.into_iter().filter(|fault| fault.machine() == Machine::Step) {
         for cti in prove(&Variant::with(fault), Size::QUICK).broken {
             assert!(cti.before.as_ref().is_none_or(|record| check_state(record).is_ok()), "{cti}");
             let seen = Step {
@@ -143,7 +143,7 @@ fn lived_again(trace: &Trace, law: Variant) -> Vec<Event> {
 #[test]
 fn the_operation_machine_lives_every_counterexample_through_again() {
     let mut twice = 0;
-    for fault in Fault::ALL.into_iter().filter(|fault| !fault.is_of_the_operation()) {
+    for fault in Fault::ALL.into_iter().filter(|fault| fault.machine() == Machine::Step) {
         let law = Variant::with(fault);
         for cti in prove(&law, Size::QUICK).broken {
             let trace = trace(&cti, "variant");

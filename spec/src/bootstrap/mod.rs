@@ -132,6 +132,8 @@ impl<L: Law + Copy + Ord> Model for Bootstrap<L> {
             ),
             law: self.law.name().to_owned(),
             records: Vec::new(),
+            bound: None,
+            log_follows: false,
             cycle_from: None,
         }
     }
