@@ -19,6 +19,7 @@ use crate::command::{Answer, Command, Event, EventKind};
 use crate::ident::Names;
 use crate::record::{Claim, Record, State, Status};
 use crate::refusal::{Field, Refusal};
+pub use crate::rules::Broken;
 use crate::rules::{Rule, outlived};
 use crate::time::{Millis, Time};
 
@@ -72,21 +73,6 @@ pub enum Seen<'a, N: Names> {
     },
     /// Retention removed a handoff.
     Pruned(&'a N::Handoff),
-}
-
-/// A rule was broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Broken {
-    /// Which.
-    pub rule: Rule,
-    /// In which way: the conjunct that failed.
-    pub how: &'static str,
-}
-
-impl core::fmt::Display for Broken {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{}: {}", self.rule, self.how)
-    }
 }
 
 /// All checkers together.

@@ -227,11 +227,11 @@ fn decide<N: Names, L: Law>(
     }
     let result = step(&law, record, &command, now);
     if law.guards()
-        && let Err(rule) =
+        && let Err(broken) =
             rules::check_step(&rules::Step { before: record, command: &command, now, result: &result })
     {
         return Next::Done(Done {
-            verdict: Err(NotDone::Broken(rule)),
+            verdict: Err(NotDone::Broken(broken.rule)),
             status: status_for(record, &command),
             changed: false,
         });

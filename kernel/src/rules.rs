@@ -128,13 +128,36 @@ impl core::fmt::Display for Rule {
     }
 }
 
-/// A predicate over one record, whenever it is looked at.
-pub type StateRule<N> = (Rule, fn(&Record<N>) -> bool);
+/// A rule was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Broken {
+    /// Which.
+    pub rule: Rule,
+    /// In which way: the conjunct that failed.
+    pub how: &'static str,
+}
+
+impl core::fmt::Display for Broken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}: {}", self.rule, self.how)
+    }
+}
+
+/// A predicate over one record, whenever it is looked at: of which rule, what is wrong where it does not hold, and
+/// whether it does.
+pub type StateRule<N> = (Rule, &'static str, fn(&Record<N>) -> bool);
 
 /// The rules that every record obeys at all times.
 #[must_use]
 pub fn state_rules<N: Names>() -> [StateRule<N>; 2] {
-    [(Rule::S3, claimed_in_time), (Rule::S14, rejected_by_the_clock_only_when_due)]
+    [
+        (Rule::S3, "a record's claim is later than its expires_at", claimed_in_time),
+        (
+            Rule::S14,
+            "a record was rejected by the clock before its deadline",
+            rejected_by_the_clock_only_when_due,
+        ),
+    ]
 }
 
 fn claimed_in_time<N: Names>(record: &Record<N>) -> bool {
@@ -163,10 +186,10 @@ pub(crate) fn outlived<N: Names>(record: &Record<N>, claimed_at: Time, now: Time
 /// The first state rule that this record breaks.
 ///
 /// # Errors
-/// The rule that is broken.
-pub fn check_state<N: Names>(record: &Record<N>) -> Result<(), Rule> {
-    match state_rules().into_iter().find(|(_, holds)| !holds(record)) {
-        Some((rule, _)) => Err(rule),
+/// The rule that is broken, and how.
+pub fn check_state<N: Names>(record: &Record<N>) -> Result<(), Broken> {
+    match state_rules().into_iter().find(|(_, _, holds)| !holds(record)) {
+        Some((rule, how, _)) => Err(Broken { rule, how }),
         None => Ok(()),
     }
 }
@@ -221,36 +244,40 @@ impl<N: Names> Step<'_, N> {
     }
 }
 
-/// A predicate over one step.
-pub type StepRule<N> = (Rule, fn(&Step<'_, N>) -> bool);
+/// A predicate over one step: of which rule, what is wrong where it does not hold, and whether it does.
+pub type StepRule<N> = (Rule, &'static str, fn(&Step<'_, N>) -> bool);
 
 /// The rules that every step obeys. Each is O(1), and always on in a running hub.
 #[must_use]
 pub fn step_rules<N: Names>() -> [StepRule<N>; 13] {
     [
-        (Rule::S1, a_claim_never_changes),
-        (Rule::S1, a_claim_is_answered_to_who_made_it),
-        (Rule::S2, only_the_target_changes_it),
-        (Rule::S3, a_new_claim_is_in_time),
-        (Rule::S4, terminal_stays),
-        (Rule::S5, along_the_arrows),
-        (Rule::S6, finished_by_its_holder),
-        (Rule::S7, a_start_is_kept),
-        (Rule::S8, what_was_started_stays),
-        (Rule::S9, carried_out_as_asked),
-        (Rule::S10, one_event_for_one_change),
-        (Rule::S13, started_by_its_author),
-        (Rule::S14, the_clock_rejects_only_what_is_due),
+        (Rule::S1, "a step changed a record's claim", a_claim_never_changes),
+        (
+            Rule::S1,
+            "a claim was acknowledged to somebody who did not make it",
+            a_claim_is_answered_to_who_made_it,
+        ),
+        (Rule::S2, "another than the target accepted, completed or rejected", only_the_target_changes_it),
+        (Rule::S3, "a claim was made after expires_at, by the deciding clock", a_new_claim_is_in_time),
+        (Rule::S4, "a terminal record was changed", terminal_stays),
+        (Rule::S5, "a status changed along no arrow", along_the_arrows),
+        (Rule::S6, "a claimed handoff was finished by another than its holder", finished_by_its_holder),
+        (Rule::S7, "an acknowledged start is not on record", a_start_is_kept),
+        (Rule::S8, "what was started is not what is on record", what_was_started_stays),
+        (Rule::S9, "the answer is not what the record says", carried_out_as_asked),
+        (Rule::S10, "the event is not that of the change", one_event_for_one_change),
+        (Rule::S13, "a start was acknowledged to another than its author", started_by_its_author),
+        (Rule::S14, "the clock rejected what was not due", the_clock_rejects_only_what_is_due),
     ]
 }
 
 /// The first state or step rule that this step breaks.
 ///
 /// # Errors
-/// The rule that is broken.
-pub fn check_step<N: Names>(step: &Step<'_, N>) -> Result<(), Rule> {
-    match step_rules().into_iter().find(|(_, holds)| !holds(step)) {
-        Some((rule, _)) => Err(rule),
+/// The rule that is broken, and how.
+pub fn check_step<N: Names>(step: &Step<'_, N>) -> Result<(), Broken> {
+    match step_rules().into_iter().find(|(_, _, holds)| !holds(step)) {
+        Some((rule, how, _)) => Err(Broken { rule, how }),
         None => step.changed().map_or(Ok(()), check_state),
     }
 }

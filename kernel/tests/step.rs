@@ -18,7 +18,7 @@ use handoff_kernel::time::{Millis, Time};
 const END: u64 = 4;
 
 fn legal(record: &Record<Small>) -> bool {
-    state_rules().iter().all(|(_, holds)| holds(record))
+    state_rules().iter().all(|(_, _, holds)| holds(record))
 }
 
 /// All that can be asked of all that is legal, and which rules the answers break.
@@ -32,13 +32,13 @@ fn broken_rules<L: Law>(law: &L) -> (BTreeMap<Rule, usize>, usize) {
                 let result = step(law, before.as_ref(), command, now);
                 let seen = Step { before: before.as_ref(), command, now, result: &result };
                 steps += 1;
-                for (rule, holds) in step_rules() {
+                for (rule, _, holds) in step_rules() {
                     if !holds(&seen) {
                         *broken.entry(rule).or_default() += 1;
                     }
                 }
-                if let Err(rule) = check_step(&seen) {
-                    broken.entry(rule).or_insert(1);
+                if let Err(found) = check_step(&seen) {
+                    broken.entry(found.rule).or_insert(1);
                 }
                 let after = match &result {
                     Ok(Transition::To { next, .. }) => Some(next.clone()),
@@ -79,7 +79,7 @@ fn each_fault_of_step_is_caught_by_the_rule_that_it_is_named_for() {
 fn each_rule_of_a_step_is_the_one_that_catches_some_fault_or_forgery() {
     let by_fault: BTreeSet<_> = Fault::ALL.iter().map(|fault| fault.caught_by()).collect();
     let by_forgery: BTreeSet<_> = forgeries().into_iter().map(|(rule, ..)| rule).collect();
-    let rules: BTreeSet<_> = step_rules::<Small>().iter().map(|(rule, _)| *rule).collect();
+    let rules: BTreeSet<_> = step_rules::<Small>().iter().map(|(rule, ..)| *rule).collect();
     let caught: BTreeSet<_> = by_fault.union(&by_forgery).copied().collect();
     assert!(rules.is_subset(&caught), "{:?} catches nothing", rules.difference(&caught));
 }
@@ -159,7 +159,7 @@ fn a_forged_step_is_refused_by_its_rule() {
     for (rule, before, command, result) in forgeries() {
         let seen = Step { before: before.as_ref(), command: &command, now: Time(1), result: &result };
         let broken: Vec<_> =
-            step_rules().iter().filter(|(_, holds)| !holds(&seen)).map(|(r, _)| *r).collect();
+            step_rules().iter().filter(|(_, _, holds)| !holds(&seen)).map(|(r, ..)| *r).collect();
         assert!(broken.contains(&rule), "{rule}: only {broken:?}");
         assert_eq!(check_step(&seen).map_err(|_| ()), Err(()), "{rule}");
     }

@@ -17,7 +17,7 @@ fn main() {
         if only.as_ref().is_some_and(|o| o != config.name) {
             continue;
         }
-        let hubs = Hubs { law: Protocol, law_name: "protocol", config };
+        let hubs = Hubs { law: Protocol, config };
         let t = handoff_spec::ambient::Stopwatch::start();
         let e = explore(&hubs, Options { max_states: 30_000_000, ..Options::default() }, &mut |_| {});
         let el = t.elapsed().as_secs_f64();
@@ -59,7 +59,7 @@ fn main() {
         if only.as_ref().is_some_and(|o| o != config.name) {
             continue;
         }
-        let hubs = Hubs { law: Protocol, law_name: "protocol", config };
+        let hubs = Hubs { law: Protocol, config };
         let t = handoff_spec::ambient::Stopwatch::start();
         let e = lassos(&hubs, Options::default(), &mut |_| {});
         println!(
@@ -78,7 +78,7 @@ fn main() {
 
     if only.as_deref() == Some("drop") {
         for d in dropped() {
-            let hubs = Hubs { law: Protocol, law_name: "protocol", config: d.config };
+            let hubs = Hubs { law: Protocol, config: d.config };
             let e = explore(&hubs, Options::default(), &mut |_| {});
             let l = lassos(&hubs, Options::default(), &mut |_| {});
             println!(
@@ -100,7 +100,7 @@ fn main() {
     if only.as_deref() == Some("bounds") {
         for d in bounds() {
             for config in [d.pass, d.fail] {
-                let hubs = Hubs { law: Protocol, law_name: "protocol", config };
+                let hubs = Hubs { law: Protocol, config };
                 let e = explore(&hubs, Options::default(), &mut |_| {});
                 println!(
                     "{} {} states {} breaks {:?} want {:?}",

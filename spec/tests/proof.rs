@@ -49,11 +49,12 @@ fn every_counterexample_obeys_the_invariant_before_and_shows_what_it_says() {
             };
             let after = cti.asked[0].after(cti.before.as_ref());
             let shown = match cti.conjunct {
-                Conjunct::Step(item) => {
-                    let (rule, holds) = step_rules::<Small>()[item];
-                    rule == cti.rule && !holds(&seen)
+                Conjunct::Step(said) => {
+                    let mut items = step_rules::<Small>().into_iter();
+                    items.any(|(rule, how, holds)| rule == cti.rule && how == said && !holds(&seen))
                 }
-                Conjunct::Kept(_) => after.is_some_and(|record| check_state(record) == Err(cti.rule)),
+                Conjunct::Kept(_) => after
+                    .is_some_and(|record| check_state(record).is_err_and(|broken| broken.rule == cti.rule)),
                 Conjunct::AtOnce | Conjunct::Later => {
                     let again = &cti.asked[1];
                     let second = Step {

@@ -151,7 +151,7 @@ fn check<L: Law>(
     let before = before.map(|stored| &stored.record);
     let result = step(law, before, command, now);
     let first = Step { before, command, now, result: &result };
-    check_step(&first).map_err(|rule| rule.to_string())?;
+    check_step(&first).map_err(|broken| broken.to_string())?;
     let after = match &result {
         Ok(Transition::To { next, .. }) => Some(next),
         Ok(Transition::Same(_)) | Err(_) => before,

@@ -450,8 +450,14 @@ impl<L: Law + Ord> Hubs<L> {
             Err(NotDone::Refused(refusal)) => Some(Err(*refusal)),
             Err(NotDone::Unavailable) => None,
             Err(NotDone::Broken(rule)) => {
-                let how = "a hub decided what the rule forbids; its guard held the write back";
-                return note(state, Some(Breach::of(*rule, how)));
+                let breach = judge::held_back(
+                    &self.law,
+                    state.registers[usize::from(handoff)].record(),
+                    command,
+                    now,
+                    *rule,
+                );
+                return note(state, Some(breach));
             }
         };
         let Asker::Client(client, index) = asker else { return };

@@ -1,13 +1,30 @@
 //! What the kernel's rules cannot see, because a hub cannot: true time, and who really asked. One item each, for the
 //! model and for the replay of its traces.
 
-use handoff_kernel::command::{Answer, EventKind};
+use handoff_kernel::command::{Answer, Command, EventKind};
+use handoff_kernel::law::Law;
 use handoff_kernel::record::Record;
 use handoff_kernel::refusal::Refusal;
-use handoff_kernel::rules::Rule;
+use handoff_kernel::rules::{Rule, Step, check_step};
+use handoff_kernel::step::step;
 use handoff_kernel::testing::small::Small;
+use handoff_kernel::time::Time;
 
 use crate::model::Breach;
+
+/// A decision that the hub's own guard held back, on this record: the rule, and which part of it.
+pub(super) fn held_back<L: Law>(
+    law: &L,
+    record: Option<&Record<Small>>,
+    command: &Command<Small>,
+    now: u64,
+    rule: Rule,
+) -> Breach {
+    let now = Time(now);
+    let result = step(law, record, command, now);
+    let broken = check_step(&Step { before: record, command, now, result: &result });
+    broken.err().map_or(Breach::of(rule, "a hub's guard held its decision back"), Breach::from)
+}
 
 /// S3 in true time: no claim takes effect later than so long after `expires_at`.
 pub(super) fn in_time(

@@ -40,8 +40,6 @@ use crate::trace::{FORMAT, Header, Kind, Line, RecordText};
 pub struct Hubs<L> {
     /// The law that the operations decide by.
     pub law: L,
-    /// Its name in traces.
-    pub law_name: &'static str,
     /// The configuration.
     pub config: Config,
 }
@@ -254,7 +252,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
             says: self.config.says.into(),
             model: "hubs".into(),
             configuration: self.config.name.into(),
-            law: self.law_name.into(),
+            law: self.law.name().into(),
             records: self.config.records.iter().flatten().map(RecordText::from).collect(),
             bound: self.config.bound,
             log_follows: self.config.trust.log != Log::WithRecord,

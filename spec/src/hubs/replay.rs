@@ -36,6 +36,7 @@ struct Running {
 
 struct Replay<'t> {
     trace: &'t Trace,
+    law: Variant,
     registers: BTreeMap<u8, (Option<Stored<Small>>, bool)>,
     versions: u64,
     running: BTreeMap<u32, Running>,
@@ -59,6 +60,7 @@ pub fn replay(trace: &Trace, law: Variant) -> Result<(), String> {
     }
     let mut replay = Replay {
         trace,
+        law,
         registers: records
             .iter()
             .map(|record| (record.id, (Some(Stored { record: record.clone(), version: Version(0) }), false)))
@@ -81,7 +83,7 @@ pub fn replay(trace: &Trace, law: Variant) -> Result<(), String> {
         if !replay.breaches.is_empty() && trace.header.kind != Kind::Counterexample {
             return Err(at(format!("{} is broken before the end", replay.breaches[0])));
         }
-        replay.line(line, law).map_err(at)?;
+        replay.line(line).map_err(at)?;
     }
     replay.judge()
 }
@@ -96,7 +98,7 @@ impl Replay<'_> {
         self.note(told.err());
     }
 
-    fn line(&mut self, line: &Line, law: Variant) -> Result<(), String> {
+    fn line(&mut self, line: &Line) -> Result<(), String> {
         match &line.event {
             Event::Begins { operation, handoff, command, asker } => {
                 let command = Command::try_from(command)?;
@@ -104,7 +106,7 @@ impl Replay<'_> {
                     Some(asker) => Some((asker.client.clone(), agent_number(&asker.agent)?)),
                     None => None,
                 };
-                let new = Operation::new(law, handoff_number(handoff)?, command);
+                let new = Operation::new(self.law, handoff_number(handoff)?, command);
                 self.running.insert(*operation, Running { operation: new, asker });
                 Ok(())
             }
@@ -221,8 +223,10 @@ impl Replay<'_> {
             Err(NotDone::Refused(refusal)) => Err(*refusal),
             Err(NotDone::Unavailable) => return,
             Err(NotDone::Broken(rule)) => {
-                let how = "a hub decided what the rule forbids; its guard held the write back";
-                return self.breaches.push(Breach::of(*rule, how));
+                let record = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
+                let record = record.map(|stored| &stored.record);
+                let breach = judge::held_back(&self.law, record, command, now.0, *rule);
+                return self.breaches.push(breach);
             }
         };
         let Some((client, _)) = asker else { return };

@@ -308,8 +308,8 @@ impl Malice {
     ) -> Result<Answer<Small>, Refusal> {
         let before = state.records[usize::from(id)].clone();
         let checked = check_step(&Step { before: before.as_ref(), command, now: state.now, result: &result });
-        if let (Err(rule), None) = (checked, state.broken) {
-            state.broken = Some(Broken { rule, how: "a change that the hub made is not allowed" });
+        if let (Err(broken), None) = (checked, state.broken) {
+            state.broken = Some(broken);
         }
         match result? {
             Transition::Same(answer) => Ok(answer),

@@ -337,7 +337,11 @@ impl Replay {
         result: Result<Transition<Small>, Refusal>,
     ) -> Result<Result<Answer<Small>, Refusal>, String> {
         let before = self.records.get(&id);
-        self.broken.extend(check_step(&Step { before, command, now: self.now, result: &result }).err());
+        self.broken.extend(
+            check_step(&Step { before, command, now: self.now, result: &result })
+                .err()
+                .map(|broken| broken.rule),
+        );
         Ok(match result {
             Err(refusal) => Err(refusal),
             Ok(Transition::Same(answer)) => Ok(answer),

@@ -22,10 +22,10 @@ use crate::trace::{
 /// What was to be shown of a step, and failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conjunct {
-    /// The step obeys this item of the kernel's `step_rules`, counted from 0.
-    Step(usize),
-    /// The record after obeys this item of the kernel's `state_rules`, counted from 0.
-    Kept(usize),
+    /// The step breaks the item of the kernel's `step_rules` that says this.
+    Step(&'static str),
+    /// The record after breaks the item of the kernel's `state_rules` that says this.
+    Kept(&'static str),
     /// The same request again at once changes nothing and is answered alike.
     AtOnce,
     /// So it is later, as long as no deadline passes.
@@ -36,8 +36,7 @@ impl Conjunct {
     /// A word for the names of files.
     fn word(self) -> String {
         match self {
-            Self::Step(item) => format!("step-{item}"),
-            Self::Kept(item) => format!("kept-{item}"),
+            Self::Step(how) | Self::Kept(how) => how.replace([' ', '\''], "-"),
             Self::AtOnce => "at-once".to_owned(),
             Self::Later => "later".to_owned(),
         }
@@ -47,8 +46,7 @@ impl Conjunct {
 impl fmt::Display for Conjunct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Step(item) => write!(f, "the step breaks it (item {item} of `step_rules`)"),
-            Self::Kept(item) => write!(f, "the record after breaks it (item {item} of `state_rules`)"),
+            Self::Step(how) | Self::Kept(how) => f.write_str(how),
             Self::AtOnce => f.write_str("the same request again, at once, changes something or is answered otherwise"),
             Self::Later => f.write_str(
                 "the same request again, before any deadline passes, changes something or is answered otherwise",

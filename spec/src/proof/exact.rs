@@ -312,7 +312,7 @@ impl<L: Law> Run<'_, L> {
     fn outcome(&self, before: Option<&Record<Small>>, command: &Command<Small>, now: Time) -> Outcome {
         let result = step(self.law, before, command, now);
         let seen = Step { before, command, now, result: &result };
-        let obeys = self.rules.map(|(_, holds)| holds(&seen));
+        let obeys = self.rules.map(|(_, _, holds)| holds(&seen));
         let (changed, event, answer) = match &result {
             Ok(Transition::To { next, event, answer }) => {
                 (Some(next), Some(event), answer.as_ref().map_err(|refusal| *refusal))

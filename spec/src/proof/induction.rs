@@ -68,7 +68,7 @@ pub fn prove<L: Law>(law: &L, size: Size) -> Proof {
     run.proof.commands = count(commands.len());
     for before in [None].into_iter().chain(records.iter().map(Some)) {
         run.proof.records += 1;
-        if before.is_some_and(|record| !run.state_rules.iter().all(|(_, holds)| holds(record))) {
+        if before.is_some_and(|record| !run.state_rules.iter().all(|(_, _, holds)| holds(record))) {
             continue;
         }
         run.proof.legal += 1;
@@ -146,14 +146,14 @@ impl<'a, L: Law> Run<'a, L> {
         let changed = matches!(asked.result, Ok(Transition::To { .. }));
         self.proof.steps += 1;
         self.proof.changes += u64::from(changed);
-        for (item, (rule, holds)) in self.step_rules.into_iter().enumerate() {
+        for (rule, how, holds) in self.step_rules {
             if !holds(&seen) {
-                self.fails(rule, Conjunct::Step(item), before, &[&asked]);
+                self.fails(rule, Conjunct::Step(how), before, &[&asked]);
             }
         }
-        for (item, (rule, holds)) in self.state_rules.into_iter().enumerate() {
+        for (rule, how, holds) in self.state_rules {
             if !after.is_none_or(holds) {
-                self.fails(rule, Conjunct::Kept(item), before, &[&asked]);
+                self.fails(rule, Conjunct::Kept(how), before, &[&asked]);
             }
         }
         let timely = |later: &Time| !deadline_passes(after, command, self.lifetime, NOW, *later);

@@ -150,7 +150,7 @@ impl Facts {
             due: left(record.expires_at, now, cap),
             life: life(since, record.claim_ttl, now, cap),
         });
-        Self { ahead, obeys: state_rules().map(|(_, holds)| holds(record)) }
+        Self { ahead, obeys: state_rules().map(|(_, _, holds)| holds(record)) }
     }
 }
 
