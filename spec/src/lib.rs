@@ -11,6 +11,7 @@
 pub mod abstract_spec;
 pub mod ambient;
 pub mod bootstrap;
+pub mod check;
 pub mod explorer;
 pub mod hubs;
 pub mod malice;
@@ -18,5 +19,6 @@ pub mod model;
 pub mod profile;
 pub mod proof;
 pub mod refinement;
+pub mod replay;
 pub mod second;
 pub mod trace;

@@ -8,7 +8,7 @@
 mod lasso;
 mod visited;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use lasso::{Lasso, lassos};
 pub use visited::Visited;
@@ -68,6 +68,8 @@ pub struct Explored<A> {
     pub steps: u64,
     /// For each property that is broken, how, and one shortest way there.
     pub breaches: BTreeMap<Property, (Breach, Path<A>)>,
+    /// Those of them that a state shows by itself; the others are broken by a step, or by coming to rest.
+    pub in_states: BTreeSet<Property>,
     /// For each witness by its name, one shortest way to it; none when it was not reached.
     pub witnesses: BTreeMap<&'static str, Option<Path<A>>>,
 }
@@ -115,6 +117,7 @@ pub fn explore<M: Model>(
             rests: 0,
             steps: 0,
             breaches: BTreeMap::new(),
+            in_states: BTreeSet::new(),
             witnesses: model.witnesses().iter().map(|witness| (witness.name, None)).collect(),
         },
     };
@@ -236,7 +239,10 @@ impl<M: Model> Run<'_, M> {
         }
         self.parents.add(parent, ordinal);
         match self.model.breach(&state) {
-            Some(breach) => self.blame(breach, number, None),
+            Some(breach) => {
+                self.found.in_states.insert(breach.property);
+                self.blame(breach, number, None);
+            }
             None => self.queue.push_back((number, depth, state)),
         }
     }

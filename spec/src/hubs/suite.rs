@@ -204,3 +204,17 @@ pub fn live() -> Vec<Config> {
         },
     ]
 }
+
+/// The smallest world in which every fault of the operation machine is seen.
+#[must_use]
+pub fn smallest() -> Config {
+    Config {
+        name: "smallest",
+        says: "Two instances accept at two hubs, and one answer of the store is lost.",
+        records: vec![pending(5)],
+        clients: vec![once(ALICE, &[accept(Some(1))]), once(ALICE, &[accept(Some(2))])],
+        hubs: 2,
+        faults: Faults { lost_answers: 1, ..Faults::NONE },
+        ..Config::PLAIN
+    }
+}

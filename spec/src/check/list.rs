@@ -1,0 +1,314 @@
+//! Every check of a profile.
+
+use handoff_kernel::law::{Law, Protocol};
+use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::variant::{Fault, Machine, Variant};
+
+use super::look::{Expect, Name, look};
+use super::{Check, Finding, Method, Report};
+use crate::ambient::Stopwatch;
+use crate::bootstrap::{self, Bootstrap};
+use crate::explorer::{Options, Progress, explore};
+use crate::hubs::{self, Hubs};
+use crate::malice;
+use crate::model::{Model, Property};
+use crate::profile::Profile;
+use crate::proof::{self, Size};
+use crate::trace::Trace;
+
+fn rules(rules: &[Rule]) -> Vec<Property> {
+    rules.iter().copied().map(Property::Rule).collect()
+}
+
+/// The rules that the models of hubs watch.
+const WATCHED: [Rule; 13] = [
+    Rule::S1,
+    Rule::S2,
+    Rule::S3,
+    Rule::S4,
+    Rule::S5,
+    Rule::S6,
+    Rule::S7,
+    Rule::S8,
+    Rule::S9,
+    Rule::S10,
+    Rule::S12,
+    Rule::S13,
+    Rule::S14,
+];
+
+/// Those that the inductive proof implies.
+const PROVED: [Rule; 8] = [Rule::S1, Rule::S2, Rule::S3, Rule::S4, Rule::S5, Rule::S6, Rule::S9, Rule::S14];
+
+/// Every check of this profile, in the order in which they run: what is soonest done first.
+#[must_use]
+pub fn list(profile: Profile) -> Vec<Check> {
+    let mut all = proofs(profile);
+    all.push(mutants());
+    all.extend(assumptions_dropped());
+    all.extend(bounds());
+    all.extend(bootstraps(profile));
+    all.extend(malicious());
+    all.extend(liveness());
+    all.extend(sound(profile));
+    all
+}
+
+/// Every trace that is committed: those that the quick profile makes.
+#[must_use]
+pub fn traces_of(reports: &[Report]) -> Vec<&Trace> {
+    let mut all: Vec<&Trace> = reports.iter().flat_map(|report| &report.traces).collect();
+    all.sort_by(|a, b| a.header.name.cmp(&b.header.name));
+    all.dedup_by(|a, b| a.header.name == b.header.name);
+    all
+}
+
+fn proofs(profile: Profile) -> Vec<Check> {
+    let (size, cap) = match profile {
+        Profile::Quick => (Size::QUICK, 1),
+        Profile::Ci => (Size::STANDARD, 2),
+        Profile::Deep => (Size::DEEP, 4),
+    };
+    let Size { agents, claims, cap: quotient } = size;
+    vec![
+        Check {
+            id: "proof/induction".into(),
+            says: format!(
+                "Every type-correct record × every command over {agents} agents and {claims} claim ids, deadlines up to {quotient} ahead."
+            ),
+            method: Method::Induction,
+            properties: rules(&PROVED),
+            run: Box::new(move |_, _| induction(&Protocol, size)),
+        },
+        Check {
+            id: "proof/exact".into(),
+            says: format!(
+                "The time quotient is exact: concrete times against their classes, deadlines up to {cap} ahead."
+            ),
+            method: Method::Induction,
+            properties: rules(&PROVED),
+            run: Box::new(move |_, _| exact(cap)),
+        },
+        Check {
+            id: "proof/frame".into(),
+            says: "A command on one handoff leaves every other bit-identical.".into(),
+            method: Method::Induction,
+            properties: [rules(&PROVED), vec![Property::Frame]].concat(),
+            run: Box::new(move |_, _| frame(size)),
+        },
+    ]
+}
+
+fn reached(states: u64, edges: u64) -> Progress {
+    Progress { states, edges, ..Progress::default() }
+}
+
+fn induction<L: Law>(law: &L, size: Size) -> Report {
+    let stopwatch = Stopwatch::start();
+    let proof = proof::prove(law, size);
+    let findings = proof.broken.iter().map(|cti| Finding {
+        property: cti.rule.to_string(),
+        how: cti.to_string().trim_end().to_owned(),
+        trace: Some(proof::trace(cti, law.name())),
+    });
+    Report {
+        reached: reached(proof.records, proof.steps + proof.repeats),
+        findings: findings.collect(),
+        seconds: stopwatch.elapsed().as_secs_f64(),
+        ..Report::default()
+    }
+}
+
+fn exact(cap: u8) -> Report {
+    let stopwatch = Stopwatch::start();
+    let exact = proof::exact(&Protocol, cap);
+    let findings = exact.broken.iter().map(|unlike| Finding {
+        property: "Exactness".into(),
+        how: unlike.to_string(),
+        trace: None,
+    });
+    Report {
+        reached: reached(exact.concrete, exact.steps),
+        findings: findings.collect(),
+        seconds: stopwatch.elapsed().as_secs_f64(),
+        ..Report::default()
+    }
+}
+
+fn frame(size: Size) -> Report {
+    let stopwatch = Stopwatch::start();
+    let frame = proof::frame(&Protocol, size);
+    let findings = frame.broken.iter().map(|astray| Finding {
+        property: Property::Frame.to_string(),
+        how: astray.to_string(),
+        trace: None,
+    });
+    Report {
+        reached: reached(frame.records, frame.operations),
+        findings: findings.collect(),
+        seconds: stopwatch.elapsed().as_secs_f64(),
+        ..Report::default()
+    }
+}
+
+/// A check of one model.
+fn model<M>(
+    id: String,
+    name: Name,
+    method: Method,
+    properties: Vec<Property>,
+    expect: Expect,
+    model: M,
+) -> Check
+where
+    M: Model + Clone + Send + Sync + 'static,
+    M::State: Send + Sync + 'static,
+    M::Action: Send + Sync + 'static,
+{
+    Check {
+        id,
+        says: name.says.clone(),
+        method,
+        properties,
+        run: Box::new(move |limits, watch| look(&model, &name, expect, limits, watch)),
+    }
+}
+
+fn hubs_check(
+    kind: &str,
+    method: Method,
+    properties: Vec<Property>,
+    expect: Expect,
+    config: hubs::Config,
+) -> Check {
+    let trace = format!("{kind}-{}", config.name);
+    let name = Name { trace, says: config.says.to_owned() };
+    model(format!("{kind}/{}", config.name), name, method, properties, expect, Hubs { law: Protocol, config })
+}
+
+fn sound(profile: Profile) -> impl Iterator<Item = Check> {
+    let watched = [rules(&WATCHED), vec![Property::Refinement, Property::Frame]].concat();
+    hubs::sound(profile)
+        .into_iter()
+        .map(move |config| hubs_check("hubs", Method::Model, watched.clone(), Expect::Holds, config))
+}
+
+fn liveness() -> impl Iterator<Item = Check> {
+    hubs::live()
+        .into_iter()
+        .map(|config| hubs_check("live", Method::Liveness, rules(config.promises), Expect::Holds, config))
+}
+
+fn assumptions_dropped() -> impl Iterator<Item = Check> {
+    hubs::dropped().into_iter().map(|hubs::Dropped { config, breaks, .. }| {
+        let property = Property::Rule(breaks);
+        hubs_check("dropped", Method::Dropped, vec![property], Expect::Breaks(property), config)
+    })
+}
+
+fn bounds() -> impl Iterator<Item = Check> {
+    hubs::bounds().into_iter().flat_map(|hubs::Bound { rule, pass, fail, .. }| {
+        let property = Property::Rule(rule);
+        [(pass, Expect::Holds), (fail, Expect::Breaks(property))]
+            .map(|(config, expect)| hubs_check("bound", Method::Bound, vec![property], expect, config))
+    })
+}
+
+fn bootstraps(profile: Profile) -> Vec<Check> {
+    let s11 = Property::Rule(Rule::S11);
+    let mut all = Vec::new();
+    let whole = Bootstrap::new(Protocol);
+    let whole = match profile {
+        Profile::Quick => Bootstrap { faults: 1, ..whole },
+        Profile::Ci | Profile::Deep => whole,
+    };
+    let says = "Sessions reach for one bootstrap, die, lose answers, and find it stale.".to_owned();
+    let name = Name { trace: "bootstrap".into(), says };
+    all.push(model("bootstrap/sessions".into(), name, Method::Model, vec![s11], Expect::Holds, whole));
+    for bootstrap::Bound { name: id, says, model: config, breaks } in bootstrap::bounds() {
+        // What passes is the configuration above, at its quick size.
+        let Some(breach) = breaks else { continue };
+        let name = Name { trace: format!("bootstrap-{id}"), says: says.to_owned() };
+        let expect = Expect::Breaks(breach.property);
+        all.push(model(format!("bootstrap/{id}"), name, Method::Bound, vec![s11], expect, config));
+    }
+    all
+}
+
+fn malicious() -> impl Iterator<Item = Check> {
+    malice::configurations().into_iter().map(
+        |malice::Configuration { name: id, says, model: config, expectation }| {
+            let name = Name { trace: format!("malice-{id}"), says: says.to_owned() };
+            let (method, properties, expect) = match expectation {
+                malice::Expectation::Holds => (Method::Model, rules(&[Rule::S8]), Expect::Holds),
+                malice::Expectation::Breaks(property) => {
+                    (Method::Dropped, vec![property], Expect::Breaks(property))
+                }
+            };
+            model(format!("malice/{id}"), name, method, properties, expect, config)
+        },
+    )
+}
+
+/// Every seeded fault, in the smallest world that shows it.
+fn mutants() -> Check {
+    Check {
+        id: "mutants".into(),
+        says: "Each seeded fault of the law is caught by the rule that it is named for.".into(),
+        method: Method::Mutants,
+        properties: Rule::ALL.into_iter().map(Property::Rule).collect(),
+        run: Box::new(|_, _| {
+            let stopwatch = Stopwatch::start();
+            let mut report = Report::default();
+            for fault in Fault::ALL {
+                let caught = caught(fault, &mut report.reached);
+                if !caught.contains(&format!("{:?}", fault.caught_by())) {
+                    report.findings.push(Finding {
+                        property: fault.caught_by().to_string(),
+                        how: format!("the fault {} was not caught by it, but by {caught:?}", fault.name()),
+                        trace: None,
+                    });
+                }
+                report.kills.push((fault.name().to_owned(), caught));
+            }
+            report.seconds = stopwatch.elapsed().as_secs_f64();
+            report
+        }),
+    }
+}
+
+/// The rules that catch this fault.
+fn caught(fault: Fault, reached: &mut Progress) -> Vec<String> {
+    let law = Variant::with(fault);
+    let by_model = |breaches: Vec<Property>| {
+        breaches
+            .into_iter()
+            .filter(|property| matches!(property, Property::Rule(_)))
+            .map(Property::id)
+            .collect()
+    };
+    match fault.machine() {
+        Machine::Step => {
+            let proof = proof::prove(&law, Size::QUICK);
+            reached.states += proof.records;
+            reached.edges += proof.steps + proof.repeats;
+            let mut rules: Vec<_> = proof.broken.iter().map(|cti| cti.rule).collect();
+            rules.sort_unstable();
+            rules.dedup();
+            rules.into_iter().map(|rule| format!("{rule:?}")).collect()
+        }
+        Machine::Operation => {
+            let found = explore(&Hubs { law, config: hubs::smallest() }, Options::default(), &mut |_| {});
+            reached.states += found.reached.states;
+            reached.edges += found.reached.edges;
+            by_model(found.breaches.into_keys().collect())
+        }
+        Machine::Bootstrap => {
+            let small = Bootstrap { faults: 0, ..Bootstrap::new(law) };
+            let found = explore(&small, Options::default(), &mut |_| {});
+            reached.states += found.reached.states;
+            reached.edges += found.reached.edges;
+            by_model(found.breaches.into_keys().collect())
+        }
+    }
+}

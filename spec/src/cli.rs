@@ -1,0 +1,219 @@
+//! The command line: what can be asked, and what the exit code says.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use handoff_kernel::law::Protocol;
+use handoff_kernel::rules::Rule;
+use handoff_spec::hubs::{self, Hubs};
+use handoff_spec::profile::Profile;
+use handoff_spec::replay::replay;
+use handoff_spec::second;
+use handoff_spec::trace::Trace;
+
+use crate::generate;
+use crate::run::{self, Format, Plan};
+
+/// Everything holds.
+pub(crate) const HOLDS: u8 = 0;
+/// A rule is broken, or what must fail does not.
+pub(crate) const BROKEN: u8 = 1;
+/// The command line, or a file that it names, is not right.
+pub(crate) const USAGE: u8 = 2;
+/// A run ended before it was done.
+pub(crate) const TRUNCATED: u8 = 3;
+
+/// Checks the handoff protocol: the proof of its step, the models of its hubs, and what each assumption is for.
+///
+/// Exit codes: 0 all hold, 1 a rule is broken (or what must fail does not), 2 usage, 3 a run was cut off.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the checks of a profile, and say of each rule whether it holds
+    Check(Check),
+    /// Serve stateright's Explorer of one model on loopback, to walk through it with a browser
+    Explore {
+        /// The configuration; `--list` names them
+        #[arg(default_value = "life")]
+        configuration: String,
+        /// Name the configurations, and serve nothing
+        #[arg(long)]
+        list: bool,
+        /// The port on 127.0.0.1
+        #[arg(long, default_value_t = 3000)]
+        port: u16,
+    },
+    /// Print what is claimed of each rule, and by what: the table of `spec/README.md`
+    Claims {
+        /// Write every generated part of the documents in this directory anew
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
+    /// Print a trace for a person, after living it through again on the kernel
+    Trace {
+        /// An NDJSON file, of `spec/traces/` or of `check --out`
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// How much: quick while one works, ci before anything lands, deep when there is time
+    #[arg(long, value_enum, default_value_t = ProfileArg::Quick)]
+    profile: ProfileArg,
+    /// Only the checks that speak of this rule: S1 to S14, L1 to L3
+    #[arg(long, value_name = "ID", value_parser = rule)]
+    rule: Option<Rule>,
+    /// Only the check of this id, as `hubs/race`
+    #[arg(long, value_name = "ID")]
+    only: Option<String>,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write every trace (NDJSON) and the report (JSON) into this directory
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Take states for one that differ only in the order of the hubs; there is no second opinion then
+    #[arg(long)]
+    symmetry: bool,
+    /// Leave out the second opinion, stateright's
+    #[arg(long)]
+    alone: bool,
+    /// At most so many unique states in each model; one that has more is cut off, and the exit code is 3
+    #[arg(long, value_name = "N")]
+    max_states: Option<u64>,
+    /// When all holds, write the figures of this profile into this file (spec/measured.json)
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+/// [`Profile`] as an argument.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProfileArg {
+    Quick,
+    Ci,
+    Deep,
+}
+
+impl From<ProfileArg> for Profile {
+    fn from(profile: ProfileArg) -> Self {
+        match profile {
+            ProfileArg::Quick => Self::Quick,
+            ProfileArg::Ci => Self::Ci,
+            ProfileArg::Deep => Self::Deep,
+        }
+    }
+}
+
+fn rule(name: &str) -> Result<Rule, String> {
+    let all = Rule::ALL.into_iter();
+    all.clone().find(|rule| format!("{rule:?}").eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let names: Vec<_> = all.map(|rule| format!("{rule:?}")).collect();
+        format!("there is no such rule; there are {}", names.join(", "))
+    })
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors, and go to where output goes.
+            let code = if error.use_stderr() { USAGE } else { HOLDS };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let done = match cli.command {
+        Command::Check(check) => self::check(check),
+        Command::Explore { configuration, list, port } => explore(&configuration, list, port),
+        Command::Claims { write: None } => print(&generate::claims()).map(|()| HOLDS),
+        Command::Claims { write: Some(directory) } => generate::write(&directory).map(|()| HOLDS),
+        Command::Trace { file } => trace(&file),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(why) => {
+            eprintln!("handoff-spec: {why}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Prints to standard output. Whoever has closed it has read enough.
+pub(crate) fn print(text: &str) -> Result<(), String> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}"))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn check(check: Check) -> Result<u8, String> {
+    let partial = check.rule.is_some() || check.only.is_some() || check.symmetry || check.alone;
+    if check.record.is_some() && (partial || check.max_states.is_some()) {
+        return Err(
+            "--record needs a whole run: leave out --rule, --only, --symmetry, --alone and --max-states"
+                .into(),
+        );
+    }
+    run::run(&Plan {
+        profile: check.profile.into(),
+        rule: check.rule,
+        only: check.only,
+        format: check.format,
+        out: check.out,
+        symmetry: check.symmetry,
+        second: !check.alone,
+        max_states: check.max_states,
+        record: check.record,
+        progress: io::stderr().is_terminal(),
+    })
+}
+
+fn explore(configuration: &str, list: bool, port: u16) -> Result<u8, String> {
+    let all = || hubs::sound(Profile::Quick).into_iter().chain(hubs::live());
+    let dropped = || hubs::dropped().into_iter().map(|dropped| dropped.config);
+    let bounds = || hubs::bounds().into_iter().flat_map(|bound| [bound.pass, bound.fail]);
+    let mut configurations = all().chain(dropped()).chain(bounds());
+    if list {
+        let lines: Vec<_> =
+            configurations.map(|config| format!("{:<28} {}\n", config.name, config.says)).collect();
+        return print(&lines.concat()).map(|()| HOLDS);
+    }
+    let config = configurations.find(|config| config.name == configuration).ok_or_else(|| {
+        format!("there is no configuration {configuration:?}; `handoff-spec explore --list` names them")
+    })?;
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    // The Explorer panics on a port that is taken: this says it better.
+    drop(
+        std::net::TcpListener::bind(address)
+            .map_err(|error| format!("cannot listen on {address}: {error}; name another port with --port"))?,
+    );
+    print(&format!("{}: {}\nhttp://{address}/ (end with ^C)\n", config.name, config.says))?;
+    second::serve(Hubs { law: Protocol, config }, address);
+    Ok(HOLDS)
+}
+
+fn trace(file: &PathBuf) -> Result<u8, String> {
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let trace = Trace::parse(&text).map_err(|error| format!("{} is no trace: {error}", file.display()))?;
+    print(&trace.to_string())?;
+    match replay(&trace) {
+        Ok(()) => print("lived through again by the kernel: as told\n").map(|()| HOLDS),
+        Err(why) => {
+            print(&format!("lived through again by the kernel: NOT as told: {why}\n")).map(|()| BROKEN)
+        }
+    }
+}
