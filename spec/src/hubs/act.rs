@@ -3,29 +3,20 @@
 use std::mem;
 use std::sync::Arc;
 
-use handoff_kernel::command::{Answer, Command, Event, EventKind};
+use handoff_kernel::command::{Answer, Command};
 use handoff_kernel::history::Seen;
 use handoff_kernel::law::Law;
-use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome, Stored, Version};
-use handoff_kernel::record::{Record, State as RecordState, Status};
+use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
+use handoff_kernel::record::State as RecordState;
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
 use super::config::{Ask, Log, Network};
 use super::state::{Asker, Late, Message, Running, State};
+use super::store::Write;
 use super::{Action, Fate, Hubs, judge};
 use crate::model::{Breach, Story};
 use crate::trace::{self, EffectKind, Line, OutcomeKind, RecordText, Told};
-
-/// A write, as the store is asked for it.
-struct Write<'a> {
-    hub: usize,
-    asker: Asker,
-    command: &'a Command<Small>,
-    expected: Option<Version>,
-    next: &'a Record<Small>,
-    event: &'a Event<Small>,
-}
 
 fn hub_name(hub: usize) -> String {
     format!("hub {}", hub + 1)
@@ -35,12 +26,12 @@ fn client_name(client: usize) -> String {
     format!("client {}", client + 1)
 }
 
-fn known<L: Law>(state: &State<L>, handoff: u8) -> Option<RecordText> {
+pub(super) fn known<L: Law>(state: &State<L>, handoff: u8) -> Option<RecordText> {
     state.registers[usize::from(handoff)].record().map(RecordText::from)
 }
 
 /// What is broken first is what is said; the state goes nowhere from there.
-fn note<L: Law>(state: &mut State<L>, breach: Option<impl Into<Breach>>) {
+pub(super) fn note<L: Law>(state: &mut State<L>, breach: Option<impl Into<Breach>>) {
     if state.breach.is_none() {
         state.breach = breach.map(Into::into);
     }
@@ -158,7 +149,7 @@ impl<L: Law + Ord> Hubs<L> {
     }
 
     /// The deciding clock, which remembers what it has decided with.
-    fn read_clock(&self, state: &mut State<L>, hub: usize) -> u64 {
+    pub(super) fn read_clock(&self, state: &mut State<L>, hub: usize) -> u64 {
         let now = state.hubs[hub].now(state.time);
         // A clock that cannot step back needs no mark, and the model not the states that it would make.
         if self.config.faults.clock_steps > 0 {
@@ -167,7 +158,7 @@ impl<L: Law + Ord> Hubs<L> {
         now
     }
 
-    fn at_hub(&self, state: &State<L>, hub: usize, event: trace::Event) -> Line {
+    pub(super) fn at_hub(&self, state: &State<L>, hub: usize, event: trace::Event) -> Line {
         Line::at(state.time, hub_name(hub), Some(state.hubs[hub].now(state.time)), event)
     }
 
@@ -479,97 +470,6 @@ impl<L: Law + Ord> Hubs<L> {
         }
     }
 
-    // ------------------------------------------------------------------------------------------------- the store
-
-    fn write(&self, state: &mut State<L>, write: &Write<'_>) -> bool {
-        let Write { hub, asker, command, expected, next, event } = *write;
-        let clock = state.shared_clock.0;
-        let register = &mut state.registers[usize::from(next.id)];
-        let found = register.stored.as_ref().map(|stored| stored.version);
-        if self.config.trust.compares && found != expected {
-            return false;
-        }
-        let claims = event.kind == EventKind::Claimed;
-        if self.config.shared_clock.is_some() && claims && clock > next.expires_at.0 {
-            return false;
-        }
-        let version = register.next_version;
-        register.next_version = Version(version.0 + 1);
-        let before = register.stored.replace(Stored { record: next.clone(), version });
-        if !self.config.trust.durable {
-            register.before = Some(before);
-        }
-        let late = judge::in_time(self.config.bound, state.time, next, event.kind);
-        note(state, late);
-        if let Asker::Client(client, _) = asker {
-            let wrong = judge::rightful(self.config.clients[client].agent, next, event.kind);
-            note(state, wrong);
-        }
-        if self.config.history {
-            let told = Arc::make_mut(&mut state.history).observe(&Seen::Committed { command, next, event });
-            note(state, told.err());
-        }
-        if self.config.trust.log == Log::WithRecord {
-            self.log(state, hub, event, &mut Story::quiet());
-        } else {
-            state.unlogged.push((hub, event.clone()));
-        }
-        for client in &mut state.clients {
-            client.waits = client.waits.map(|(at, reason)| (at, reason || at == hub));
-        }
-        true
-    }
-
-    fn log(&self, state: &mut State<L>, hub: usize, event: &Event<Small>, story: &mut Story) {
-        if self.config.history {
-            let told = Arc::make_mut(&mut state.history).observe(&Seen::Logged(event));
-            note(state, told.err());
-        }
-        story.tell(|| self.at_hub(state, hub, trace::Event::Logs { entry: event.into() }));
-    }
-
-    fn follow(&self, state: &mut State<L>, late: usize, story: &mut Story) {
-        let Late { hub, asker, command, expected, next, event, .. } = state.late.remove(late);
-        let write = Write { hub, asker, command: &command, expected, next: &next, event: &event };
-        let took_effect = self.write(state, &write);
-        story.tell(|| {
-            let event = trace::Event::Follows {
-                operation: asker.key(hub),
-                took_effect,
-                record: known(state, next.id),
-            };
-            Line::at(state.time, "store", None, event)
-        });
-    }
-
-    fn forget(&self, state: &mut State<L>, handoff: u8, story: &mut Story) {
-        let register = &mut state.registers[usize::from(handoff)];
-        register.stored = register.before.take().flatten();
-        let status: Vec<Status> = register.record().map(Record::status).into_iter().collect();
-        if self.config.history {
-            let told = Arc::make_mut(&mut state.history)
-                .observe(&Seen::Located { handoff: &handoff, statuses: &status });
-            note(state, told.err());
-        }
-        story.tell(|| {
-            let event =
-                trace::Event::Forgets { handoff: trace::handoff(handoff), record: known(state, handoff) };
-            Line::at(state.time, "store", None, event)
-        });
-    }
-
-    fn prune(&self, state: &mut State<L>, hub: usize, handoff: u8, story: &mut Story) {
-        self.read_clock(state, hub);
-        let register = &mut state.registers[usize::from(handoff)];
-        register.stored = None;
-        register.pruned = true;
-        if self.config.history {
-            let told = Arc::make_mut(&mut state.history).observe(&Seen::Pruned(&handoff));
-            note(state, told.err());
-        }
-        story.tell(|| self.at_hub(state, hub, trace::Event::Prunes { handoff: trace::handoff(handoff) }));
-    }
-
     /// What an index of the pending would show: the earliest that has arrived and is not overdue.
     fn look(&self, state: &mut State<L>, client: usize, hub: usize, story: &mut Story) {
         let target = self.config.clients[client].agent;
@@ -579,11 +479,18 @@ impl<L: Law + Ord> Hubs<L> {
                 && record.target == target
                 && !self.law.overdue(record.expires_at, Time(now))
         });
-        let shown = open.min_by_key(|record| (record.started_at, record.id)).map(|record| record.id);
+        let oldest = open.min_by_key(|record| (record.started_at, record.id));
+        let delivers = oldest.map(|record| (record.id, record.digest));
+        let shown = delivers.map(|(handoff, _)| handoff);
         if self.config.history {
-            let seen = Seen::Polled { target: &target, shown: shown.as_ref(), now: Time(now) };
-            let told = Arc::make_mut(&mut state.history).observe(&seen);
-            note(state, told.err());
+            let history = Arc::make_mut(&mut state.history);
+            let polled =
+                history.observe(&Seen::Polled { target: &target, shown: shown.as_ref(), now: Time(now) });
+            let delivered = delivers.and_then(|(handoff, digest)| {
+                history.observe(&Seen::Delivered { handoff: &handoff, digest: &digest }).err()
+            });
+            note(state, polled.err());
+            note(state, delivered);
         }
         let index = state.clients[client].at.expect("who polls waits for an answer");
         let waits = self.config.clients[client].asks[index] == Ask::Wait;

@@ -14,6 +14,7 @@ mod judge;
 mod past;
 pub mod replay;
 mod state;
+mod store;
 mod suite;
 mod witness;
 

@@ -28,6 +28,9 @@ struct Decided {
     event: Logged<Small>,
 }
 
+/// A write that may follow, and for whom.
+type Late = (Decided, Option<(String, u8)>);
+
 struct Running {
     operation: Operation<Small, Variant>,
     /// The client's host and who it really is; none for a janitor.
@@ -40,7 +43,7 @@ struct Replay<'t> {
     registers: BTreeMap<u8, (Option<Stored<Small>>, bool)>,
     versions: u64,
     running: BTreeMap<u32, Running>,
-    late: BTreeMap<u32, (Decided, Option<(String, u8)>)>,
+    late: Vec<Late>,
     /// What the kernel has answered and the trace has not told yet.
     answers: BTreeMap<u32, Told>,
     winners: BTreeMap<u8, Option<String>>,
@@ -67,22 +70,23 @@ pub fn replay(trace: &Trace, law: Variant) -> Result<(), String> {
             .collect(),
         versions: 0,
         running: BTreeMap::new(),
-        late: BTreeMap::new(),
+        late: Vec::new(),
         answers: BTreeMap::new(),
         winners: BTreeMap::new(),
         history: past::past(&records.iter().collect::<Vec<_>>()),
         breaches: Vec::new(),
     };
-    let mut time = 0;
+    let (mut time, mut step) = (0, 0);
     for (number, line) in trace.lines.iter().enumerate() {
         let at = |why: String| format!("line {}: {why}", number + 2);
         if line.time < time {
             return Err(at(format!("true time goes back from {time} to {}", line.time)));
         }
         time = line.time;
-        if !replay.breaches.is_empty() && trace.header.kind != Kind::Counterexample {
-            return Err(at(format!("{} is broken before the end", replay.breaches[0])));
+        if let (Some(breach), true) = (replay.breaches.first(), line.step > step) {
+            return Err(at(format!("{breach} is broken before the last step")));
         }
+        step = line.step;
         replay.line(line).map_err(at)?;
     }
     replay.judge()
@@ -114,9 +118,11 @@ impl Replay<'_> {
                 let told = Effected { effect: *effect, outcome: *outcome, took_effect: *took_effect };
                 self.effect(*operation, &told, record.as_ref(), *may_follow, line)
             }
-            Event::Follows { operation, took_effect, record } => {
-                let (decided, asker) =
-                    self.late.remove(operation).ok_or_else(|| format!("#{operation} has no write left"))?;
+            Event::Follows { operation, took_effect, writes, record } => {
+                let ours = |(decided, _): &Late| RecordText::from(&decided.next) == *writes;
+                let found = self.late.iter().position(ours);
+                let found = found.ok_or_else(|| format!("#{operation} has no such write left"))?;
+                let (decided, asker) = self.late.remove(found);
                 if *took_effect {
                     self.write(&decided, asker.as_ref(), line.time);
                 }
@@ -184,10 +190,14 @@ impl Replay<'_> {
         let decided = decided.map(|(next, event)| Decided { command: command.clone(), next, event });
         match decided {
             Some(decided) if told.took_effect => self.write(&decided, asker.as_ref(), line.time),
-            Some(decided) if may_follow => drop(self.late.insert(number, (decided, asker.clone()))),
+            Some(decided) if may_follow => self.late.push((decided, asker.clone())),
             Some(_) | None => {}
         }
         self.compare(id, record)?;
+        if !self.breaches.is_empty() {
+            // What is broken goes nowhere.
+            return Ok(());
+        }
         let outcome = match told.outcome {
             OutcomeKind::Loaded => {
                 Outcome::Loaded(self.registers.get(&id).and_then(|(stored, _)| stored.clone()))

@@ -7,7 +7,7 @@ use super::asks::{
     accept, begin, begin_second, claimed, complete, complete_second, once, pending, reject, second, stubborn,
     twice,
 };
-use super::config::{Ask, Config, Faults, Log, Network, Trust};
+use super::config::{Ask, Client, Config, Faults, Log, Network, Trust};
 use crate::profile::Profile;
 
 /// The configurations in which every rule holds.
@@ -19,21 +19,34 @@ pub fn sound(profile: Profile) -> Vec<Config> {
         Profile::Deep => deep,
     };
     let lost = |lost_answers| Faults { lost_answers, ..Faults::NONE };
+    // The clients: all of them in the deep profile only.
+    let some = |quick: usize, ci: usize, mut clients: Vec<Client>| {
+        clients.truncate(match profile {
+            Profile::Quick => quick,
+            Profile::Ci => ci,
+            Profile::Deep => clients.len(),
+        });
+        clients
+    };
     vec![
         Config {
             name: "race",
-            says: "Two named instances and an anonymous one accept at the deadline, while janitors sweep and the store \
-                   loses answers.",
+            says: "Instances, named ones and an anonymous one, accept at the deadline, while a janitor sweeps and the \
+                   store loses answers.",
             records: vec![pending(5)],
-            clients: vec![
-                once(ALICE, &[accept(Some(1))]),
-                once(ALICE, &[accept(Some(2))]),
-                once(ALICE, &[accept(None)]),
-            ],
+            clients: some(
+                2,
+                2,
+                vec![
+                    once(ALICE, &[accept(Some(1))]),
+                    once(ALICE, &[accept(None)]),
+                    once(ALICE, &[accept(Some(2))]),
+                ],
+            ),
             hubs: 2,
             time: (5, 6),
             sweeps: 1,
-            faults: lost(more(0, 1, 2)),
+            faults: lost(more(1, 2, 1)),
             witnesses: &["second-accept-refused", "claimed-at-the-deadline", "expired-one-tick-after"],
             ..Config::PLAIN
         },
@@ -57,14 +70,18 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             name: "life",
             says: "From start to completion, with retries under the same ids, a second instance, a crash and lost answers.",
             records: vec![None],
-            clients: vec![
-                twice(BOB, &[begin(0, 6, Some(9))]),
-                twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
-                once(ALICE, &[accept(Some(2))]),
-            ],
+            clients: some(
+                2,
+                2,
+                vec![
+                    twice(BOB, &[begin(0, 6, Some(9))]),
+                    twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
+                    once(ALICE, &[accept(Some(2))]),
+                ],
+            ),
             hubs: 2,
             time: (6, 6),
-            faults: Faults { lost_answers: 1, crashes: more(0, 1, 1), ..Faults::NONE },
+            faults: Faults { lost_answers: more(1, 2, 1), crashes: more(0, 1, 1), ..Faults::NONE },
             witnesses: &["the-whole-path", "own-claim-known-again"],
             ..Config::PLAIN
         },
@@ -80,7 +97,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 losses: 1,
                 doubles: more(0, 1, 1),
                 crashes: 1,
-                lost_answers: more(0, 0, 1),
+                lost_answers: more(0, 1, 1),
                 ..Faults::NONE
             },
             witnesses: &["kept-through-a-crash", "answered-in-the-end"],
@@ -90,12 +107,16 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             name: "strangers",
             says: "A stranger starts in the author's name and accepts, the author accepts its own, and an id is used twice.",
             records: vec![None],
-            clients: vec![
-                once(BOB, &[begin(0, 6, None), accept(Some(1))]),
-                once(BOB, &[begin(1, 6, None)]),
-                once(EVE, &[begin(2, 6, None), accept(Some(2))]),
-                once(ALICE, &[reject(None)]),
-            ],
+            clients: some(
+                3,
+                3,
+                vec![
+                    once(BOB, &[begin(0, 6, None), accept(Some(1))]),
+                    once(BOB, &[begin(1, 6, None)]),
+                    once(EVE, &[begin(2, 6, None), accept(Some(2))]),
+                    once(ALICE, &[reject(None)]),
+                ],
+            ),
             hubs: 2,
             faults: lost(more(0, 1, 1)),
             witnesses: &["other-bytes-refused", "false-author-refused", "author-may-not-accept"],
@@ -105,12 +126,16 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             name: "clocks",
             says: "Hubs whose clocks disagree and step, around a deadline.",
             records: vec![pending(5)],
-            clients: vec![once(ALICE, &[accept(Some(1)), complete(Some(1))]), once(ALICE, &[accept(None)])],
+            clients: some(
+                1,
+                2,
+                vec![once(ALICE, &[accept(Some(1)), complete(Some(1))]), once(ALICE, &[accept(None)])],
+            ),
             hubs: 2,
-            time: (4, more(6, 7, 7).into()),
+            time: (4, more(6, 6, 7).into()),
             epsilon: 1,
             sweeps: 2,
-            faults: Faults { clock_steps: more(0, 1, 2), lost_answers: more(0, 0, 1), ..Faults::NONE },
+            faults: Faults { clock_steps: more(0, 0, 1), lost_answers: more(0, 0, 0), ..Faults::NONE },
             ..Config::PLAIN
         },
         Config {
@@ -212,7 +237,7 @@ pub fn smallest() -> Config {
         name: "smallest",
         says: "Two instances accept at two hubs, and one answer of the store is lost.",
         records: vec![pending(5)],
-        clients: vec![once(ALICE, &[accept(Some(1))]), once(ALICE, &[accept(Some(2))])],
+        clients: vec![once(ALICE, &[accept(Some(1))]), once(ALICE, &[accept(None)])],
         hubs: 2,
         faults: Faults { lost_answers: 1, ..Faults::NONE },
         ..Config::PLAIN

@@ -177,6 +177,8 @@ pub enum Event {
         operation: u32,
         /// Whether it took effect: it does if what it expects is still there.
         took_effect: bool,
+        /// The record that it writes. By this it is known: one asker may have several under way.
+        writes: RecordText,
         /// The record as the store has it after this, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         record: Option<RecordText>,
@@ -295,7 +297,7 @@ impl fmt::Display for Event {
                 }
                 known(f, record.as_ref())
             }
-            Self::Follows { operation, took_effect, record } => {
+            Self::Follows { operation, took_effect, record, .. } => {
                 let what = if *took_effect { "takes effect after all" } else { "comes too late" };
                 write!(f, "#{operation}'s write {what}, now ")?;
                 known(f, record.as_ref())

@@ -1,0 +1,119 @@
+//! What the store does: writes, writes of long ago, the log, forgetting and retention.
+
+use std::sync::Arc;
+
+use handoff_kernel::command::{Command, Event, EventKind};
+use handoff_kernel::history::Seen;
+use handoff_kernel::law::Law;
+use handoff_kernel::operation::{Stored, Version};
+use handoff_kernel::record::{Record, Status};
+use handoff_kernel::testing::small::Small;
+
+use super::act::{known, note};
+use super::config::Log;
+use super::state::{Asker, Late, State};
+use super::{Hubs, judge};
+use crate::model::Story;
+use crate::trace::{self, Line};
+
+/// A write, as the store is asked for it.
+pub(super) struct Write<'a> {
+    pub(super) hub: usize,
+    pub(super) asker: Asker,
+    pub(super) command: &'a Command<Small>,
+    pub(super) expected: Option<Version>,
+    pub(super) next: &'a Record<Small>,
+    pub(super) event: &'a Event<Small>,
+}
+
+impl<L: Law + Ord> Hubs<L> {
+    pub(super) fn write(&self, state: &mut State<L>, write: &Write<'_>) -> bool {
+        let Write { hub, asker, command, expected, next, event } = *write;
+        let clock = state.shared_clock.0;
+        let register = &mut state.registers[usize::from(next.id)];
+        let found = register.stored.as_ref().map(|stored| stored.version);
+        if self.config.trust.compares && found != expected {
+            return false;
+        }
+        let claims = event.kind == EventKind::Claimed;
+        if self.config.shared_clock.is_some() && claims && clock > next.expires_at.0 {
+            return false;
+        }
+        let version = register.next_version;
+        register.next_version = Version(version.0 + 1);
+        let before = register.stored.replace(Stored { record: next.clone(), version });
+        if !self.config.trust.durable {
+            register.before = Some(before);
+        }
+        let late = judge::in_time(self.config.bound, state.time, next, event.kind);
+        note(state, late);
+        if let Asker::Client(client, _) = asker {
+            let wrong = judge::rightful(self.config.clients[client].agent, next, event.kind);
+            note(state, wrong);
+        }
+        if self.config.history {
+            let told = Arc::make_mut(&mut state.history).observe(&Seen::Committed { command, next, event });
+            note(state, told.err());
+        }
+        if self.config.trust.log == Log::WithRecord {
+            self.log(state, hub, event, &mut Story::quiet());
+        } else {
+            state.unlogged.push((hub, event.clone()));
+        }
+        for client in &mut state.clients {
+            client.waits = client.waits.map(|(at, reason)| (at, reason || at == hub));
+        }
+        true
+    }
+
+    pub(super) fn log(&self, state: &mut State<L>, hub: usize, event: &Event<Small>, story: &mut Story) {
+        if self.config.history {
+            let told = Arc::make_mut(&mut state.history).observe(&Seen::Logged(event));
+            note(state, told.err());
+        }
+        story.tell(|| self.at_hub(state, hub, trace::Event::Logs { entry: event.into() }));
+    }
+
+    pub(super) fn follow(&self, state: &mut State<L>, late: usize, story: &mut Story) {
+        let Late { hub, asker, command, expected, next, event, .. } = state.late.remove(late);
+        let write = Write { hub, asker, command: &command, expected, next: &next, event: &event };
+        let took_effect = self.write(state, &write);
+        story.tell(|| {
+            let event = trace::Event::Follows {
+                operation: asker.key(hub),
+                took_effect,
+                writes: (&next).into(),
+                record: known(state, next.id),
+            };
+            Line::at(state.time, "store", None, event)
+        });
+    }
+
+    pub(super) fn forget(&self, state: &mut State<L>, handoff: u8, story: &mut Story) {
+        let register = &mut state.registers[usize::from(handoff)];
+        register.stored = register.before.take().flatten();
+        let status: Vec<Status> = register.record().map(Record::status).into_iter().collect();
+        if self.config.history {
+            let told = Arc::make_mut(&mut state.history)
+                .observe(&Seen::Located { handoff: &handoff, statuses: &status });
+            note(state, told.err());
+        }
+        story.tell(|| {
+            let event =
+                trace::Event::Forgets { handoff: trace::handoff(handoff), record: known(state, handoff) };
+            Line::at(state.time, "store", None, event)
+        });
+    }
+
+    pub(super) fn prune(&self, state: &mut State<L>, hub: usize, handoff: u8, story: &mut Story) {
+        self.read_clock(state, hub);
+        let register = &mut state.registers[usize::from(handoff)];
+        register.stored = None;
+        register.pruned = true;
+        if self.config.history {
+            let told = Arc::make_mut(&mut state.history).observe(&Seen::Pruned(&handoff));
+            note(state, told.err());
+        }
+        story.tell(|| self.at_hub(state, hub, trace::Event::Prunes { handoff: trace::handoff(handoff) }));
+    }
+}
