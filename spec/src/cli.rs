@@ -3,19 +3,20 @@
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::rules::Rule;
+use handoff_spec::check::Measured;
+use handoff_spec::generate::{DOCUMENTS, Sources};
 use handoff_spec::hubs::{self, Hubs};
 use handoff_spec::profile::Profile;
 use handoff_spec::replay::replay;
 use handoff_spec::second;
 use handoff_spec::trace::Trace;
 
-use crate::generate;
 use crate::run::{self, Format, Plan};
 
 /// Everything holds.
@@ -136,8 +137,8 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Check(check) => self::check(check),
         Command::Explore { configuration, list, port } => explore(&configuration, list, port),
-        Command::Claims { write: None } => print(&generate::claims()).map(|()| HOLDS),
-        Command::Claims { write: Some(directory) } => generate::write(&directory).map(|()| HOLDS),
+        Command::Claims { write: None } => claims(),
+        Command::Claims { write: Some(directory) } => write(&directory),
         Command::Trace { file } => trace(&file),
     };
     match done {
@@ -202,6 +203,27 @@ fn explore(configuration: &str, list: bool, port: u16) -> Result<u8, String> {
     );
     print(&format!("{}: {}\nhttp://{address}/ (end with ^C)\n", config.name, config.says))?;
     second::serve(Hubs { law: Protocol, config }, address);
+    Ok(HOLDS)
+}
+
+fn claims() -> Result<u8, String> {
+    let sources = Sources { measured: Measured::committed(), traces: Vec::new() };
+    print(&sources.claims()).map(|()| HOLDS)
+}
+
+/// Writes the generated parts anew, and says which documents changed.
+fn write(spec: &Path) -> Result<u8, String> {
+    let sources = Sources::read(spec)?;
+    for name in DOCUMENTS {
+        let file = spec.join(name);
+        let failed = |error: &dyn core::fmt::Display| format!("{}: {error}", file.display());
+        let old = fs::read_to_string(&file).map_err(|error| failed(&error))?;
+        let new = sources.document(&old).map_err(|error| failed(&error))?;
+        if new != old {
+            fs::write(&file, new).map_err(|error| failed(&error))?;
+            print(&format!("written anew: {}\n", file.display()))?;
+        }
+    }
     Ok(HOLDS)
 }
 

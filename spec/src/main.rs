@@ -1,7 +1,6 @@
 //! `handoff-spec`: checks the handoff protocol, and shows what it found.
 
 mod cli;
-mod generate;
 mod run;
 
 use std::process::ExitCode;

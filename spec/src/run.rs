@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use handoff_kernel::rules::Rule;
 use handoff_spec::ambient::Stopwatch;
-use handoff_spec::check::{Check, Figures, Finding, Limits, Measured, Report, list, traces_of};
+use handoff_spec::check::{Check, Figures, Finding, Limits, Measured, Report, Run, list, traces_of};
 use handoff_spec::explorer::Progress;
 use handoff_spec::model::Property;
 use handoff_spec::profile::Profile;
@@ -78,7 +78,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
         write_out(out, plan, &ran, seconds)?;
     }
     if let (Some(file), HOLDS) = (&plan.record, code) {
-        record(file, plan.profile, &ran, measured)?;
+        record(file, plan.profile, &ran, seconds, measured)?;
     }
     match plan.format {
         Format::Text => print(&summary(plan, &ran, seconds, code))?,
@@ -301,8 +301,14 @@ fn write_out(out: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), S
     write("report.json", &(json(plan, ran, seconds)? + "\n"))
 }
 
-fn record(file: &Path, profile: Profile, ran: &[Ran], mut measured: Measured) -> Result<(), String> {
+fn record(
+    file: &Path,
+    profile: Profile,
+    ran: &[Ran],
+    seconds: f64,
+    mut measured: Measured,
+) -> Result<(), String> {
     let figures = ran.iter().map(|ran| (ran.check.id.clone(), Figures::from(&ran.report))).collect();
-    measured.0.insert(profile.name().to_owned(), figures);
+    measured.0.insert(profile.name().to_owned(), Run::new(seconds, figures));
     fs::write(file, measured.to_json()).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }

@@ -29,10 +29,20 @@ pub struct Figures {
     pub kills: BTreeMap<String, Vec<String>>,
 }
 
+/// To the hundredth: more says nothing, and makes every recording differ in every line.
+fn round(seconds: f64) -> f64 {
+    (seconds * 100.0).round() / 100.0
+}
+
+impl Run {
+    /// What these checks came to.
+    pub fn new(seconds: f64, checks: BTreeMap<String, Figures>) -> Self {
+        Self { seconds: round(seconds), checks }
+    }
+}
+
 impl From<&Report> for Figures {
     fn from(report: &Report) -> Self {
-        // To the hundredth: more says nothing, and makes every recording differ in every line.
-        let round = |seconds: f64| (seconds * 100.0).round() / 100.0;
         Self {
             states: report.reached.states,
             edges: report.reached.edges,
@@ -45,10 +55,20 @@ impl From<&Report> for Figures {
     }
 }
 
-/// All that was recorded: for each profile, for each check by its id.
+/// What one run of a profile came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Seconds, from the first check to the last, both checkers side by side.
+    pub seconds: f64,
+    /// Each check by its id.
+    pub checks: BTreeMap<String, Figures>,
+}
+
+/// All that was recorded, by profile.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Measured(pub BTreeMap<String, BTreeMap<String, Figures>>);
+pub struct Measured(pub BTreeMap<String, Run>);
 
 impl Measured {
     /// What is recorded in this copy of the project.
@@ -63,7 +83,7 @@ impl Measured {
     /// What is recorded of a check.
     #[must_use]
     pub fn of(&self, profile: &str, check: &str) -> Option<&Figures> {
-        self.0.get(profile)?.get(check)
+        self.0.get(profile)?.checks.get(check)
     }
 
     /// As it is committed.

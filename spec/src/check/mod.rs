@@ -14,7 +14,7 @@ use core::fmt;
 pub use assumption::{Assumption, assumptions};
 pub use list::{list, traces_of};
 pub use look::{Expect, Name};
-pub use measured::{Figures, Measured};
+pub use measured::{Figures, Measured, Run};
 
 use crate::explorer::Progress;
 use crate::model::Property;
