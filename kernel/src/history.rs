@@ -11,6 +11,7 @@
     reason = "a checker names what it looks at, and passes over the rest"
 )]
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -217,7 +218,8 @@ impl<N: Names> Kept<N> {
 /// are two attempts at one claim: one wins, and it is never repeatable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Repeatable<N: Names> {
-    handoffs: BTreeMap<N::Handoff, Asked<N>>,
+    /// Boxed, for a map's node has room for eleven, and a model keeps millions of histories of one or two.
+    handoffs: BTreeMap<N::Handoff, Box<Asked<N>>>,
 }
 
 /// What was asked of one handoff.
@@ -258,7 +260,8 @@ impl<N: Names> Repeatable<N> {
     fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
         match seen {
             Seen::Committed { command, next, event } => {
-                let asked = self.handoffs.entry(next.id.clone()).or_insert_with(Asked::nothing);
+                let asked =
+                    self.handoffs.entry(next.id.clone()).or_insert_with(|| Box::new(Asked::nothing()));
                 // A deadline that a repeat finds passed takes effect through it, but that is not what it asked.
                 let as_asked = !matches!(event.kind, EventKind::Expired | EventKind::ClaimExpired);
                 let again =
@@ -277,7 +280,7 @@ impl<N: Names> Repeatable<N> {
                 }
                 self.handoffs
                     .entry((*handoff).clone())
-                    .or_insert_with(Asked::nothing)
+                    .or_insert_with(|| Box::new(Asked::nothing()))
                     .answered(command, verdict, *now)
             }
             Seen::Pruned(handoff) => {

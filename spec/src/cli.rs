@@ -87,7 +87,7 @@ struct Check {
     /// Take states for one that differ only in the order of the hubs; there is no second opinion then
     #[arg(long)]
     symmetry: bool,
-    /// Leave out the second opinion, stateright's
+    /// Leave out the second opinion, stateright's; the deep profile does without it anyway
     #[arg(long)]
     alone: bool,
     /// At most so many unique states in each model; one that has more is cut off, and the exit code is 3

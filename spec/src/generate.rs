@@ -87,7 +87,7 @@ impl Sources {
         self.measured.of(profile.name(), check)
     }
 
-    /// Rule, assumptions, methods, command, states and edges, wall time, mutants.
+    /// For each rule: assumptions, methods, command, states and edges, wall time, mutants.
     #[must_use]
     pub fn claims(&self) -> String {
         let checks = list(Profile::Ci);
@@ -112,7 +112,7 @@ impl Sources {
                 methods(&mine),
                 grouped(figures.iter().map(|figures| figures.states).sum()),
                 grouped(figures.iter().map(|figures| figures.edges).sum()),
-                figures.iter().map(|figures| figures.seconds).sum::<f64>(),
+                figures.iter().fold(0.0, |sum, figures| sum + figures.seconds),
                 self.kills(rule),
             );
         }

@@ -90,7 +90,8 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
 fn one(check: &Check, plan: &Plan, known: Option<&Figures>) -> Report {
     let limits = Limits {
         max_states: plan.max_states.unwrap_or(u64::from(u32::MAX) - 1),
-        second: plan.second && plan.max_states.is_none(),
+        // In the deep profile two frontiers at once want more memory than there is.
+        second: plan.second && plan.max_states.is_none() && plan.profile != Profile::Deep,
         symmetry: plan.symmetry,
     };
     let stopwatch = Stopwatch::start();

@@ -78,6 +78,19 @@ fn the_kernel_stands_on_three_crates_and_none_of_them_is_a_runtime() {
     }
 }
 
+/// The specification runs the kernel and nothing else of ours, and its second checker reaches nothing that ships.
+#[test]
+fn the_specification_stands_on_the_kernel_and_what_it_checks_with_reaches_no_other_crate() {
+    let spec = tree(&["-p", "handoff-spec"]);
+    let ours: BTreeSet<&str> = names(&spec).into_iter().filter(|name| name.starts_with("handoff")).collect();
+    assert_eq!(ours, BTreeSet::from(["handoff-kernel", "handoff-spec"]));
+    assert!(names(&spec).contains("stateright"), "the query below could not have failed");
+    assert_eq!(transport(&["-p", "handoff-spec"]), [""; 0]);
+    for shipped in ["handoff-kernel", "handoff-hub"] {
+        assert!(!names(&tree(&["-p", shipped, "--all-features"])).contains("stateright"), "{shipped}");
+    }
+}
+
 #[test]
 fn the_feature_testing_is_never_on_by_default() {
     assert_eq!(built_for_testing(&["-p", "handoff-kernel"]), BTreeSet::new());

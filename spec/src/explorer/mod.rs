@@ -9,6 +9,7 @@ mod lasso;
 mod visited;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 pub use lasso::{Lasso, lassos};
 pub use visited::Visited;
@@ -138,12 +139,22 @@ pub fn tell<M: Model>(model: &M, path: &Path<M::Action>) -> Vec<Vec<Line>> {
     told
 }
 
+/// From so many waiting states on they are kept as a parent and the ordinal of an action, for parents are fewer.
+const MANY: usize = 1 << 18;
+
+/// A state that is found and not looked at.
+enum Waiting<S> {
+    Here(S),
+    /// What follows from this one, by the action of this ordinal.
+    After(Rc<S>, usize),
+}
+
 struct Run<'m, M: Model> {
     model: &'m M,
     options: Options,
     visited: Visited,
     parents: Parents,
-    queue: VecDeque<(u32, u32, M::State)>,
+    queue: VecDeque<(u32, u32, Waiting<M::State>)>,
     missing: Vec<crate::model::Witness<M::State>>,
     found: Explored<M::Action>,
 }
@@ -153,14 +164,15 @@ impl<M: Model> Run<'_, M> {
         for (ordinal, state) in self.model.initial().into_iter().enumerate() {
             let state = self.canonical(state);
             let number = u32::try_from(self.visited.len()).expect("few initial states");
-            self.arrive(state, number, ordinal, 0);
+            self.arrive(state, number, ordinal, 0, None);
         }
         let mut actions = Vec::new();
-        while let Some((number, depth, state)) = self.queue.pop_front() {
+        while let Some((number, depth, waiting)) = self.queue.pop_front() {
             if self.visited.len() as u64 > self.options.max_states {
                 self.found.complete = false;
                 break;
             }
+            let state = Rc::new(self.fetch(waiting));
             actions.clear();
             self.model.actions(&state, &mut actions);
             if actions.is_empty() {
@@ -193,7 +205,18 @@ impl<M: Model> Run<'_, M> {
         if self.options.symmetry { self.model.canonical(state) } else { state }
     }
 
-    fn take(&mut self, number: u32, depth: u32, state: &M::State, ordinal: usize, action: &M::Action) {
+    fn fetch(&self, waiting: Waiting<M::State>) -> M::State {
+        match waiting {
+            Waiting::Here(state) => state,
+            Waiting::After(parent, ordinal) => {
+                let mut actions = Vec::new();
+                self.model.actions(&parent, &mut actions);
+                self.canonical(self.model.next(&parent, &actions[ordinal], &mut Story::quiet()))
+            }
+        }
+    }
+
+    fn take(&mut self, number: u32, depth: u32, state: &Rc<M::State>, ordinal: usize, action: &M::Action) {
         self.found.reached.edges += 1;
         let next = if self.missing.is_empty() {
             self.model.next(state, action, &mut Story::quiet())
@@ -209,7 +232,7 @@ impl<M: Model> Run<'_, M> {
             Edge::Breach(breach) => self.blame(breach, number, Some(action)),
         }
         let next = self.canonical(next);
-        self.arrive(next, number, ordinal, depth + 1);
+        self.arrive(next, number, ordinal, depth + 1, Some(state));
     }
 
     fn look_for_witnesses(
@@ -232,7 +255,14 @@ impl<M: Model> Run<'_, M> {
         self.missing = missing;
     }
 
-    fn arrive(&mut self, state: M::State, parent: u32, ordinal: usize, depth: u32) {
+    fn arrive(
+        &mut self,
+        state: M::State,
+        parent: u32,
+        ordinal: usize,
+        depth: u32,
+        after: Option<&Rc<M::State>>,
+    ) {
         let (number, new) = self.visited.insert(&state);
         if !new {
             return;
@@ -243,7 +273,13 @@ impl<M: Model> Run<'_, M> {
                 self.found.in_states.insert(breach.property);
                 self.blame(breach, number, None);
             }
-            None => self.queue.push_back((number, depth, state)),
+            None => {
+                let waiting = match after {
+                    Some(parent) if self.queue.len() >= MANY => Waiting::After(Rc::clone(parent), ordinal),
+                    Some(_) | None => Waiting::Here(state),
+                };
+                self.queue.push_back((number, depth, waiting));
+            }
         }
     }
 

@@ -92,7 +92,7 @@ impl<L: Law + Ord> Hubs<L> {
         let (number, event) = match action {
             Action::Crash(number) => {
                 state.left.crashes -= 1;
-                let hub = &mut state.hubs[*number];
+                let hub = state.hub(*number);
                 hub.up = false;
                 let gone = mem::take(&mut hub.running);
                 if !self.config.trust.keeps_mark {
@@ -108,21 +108,21 @@ impl<L: Law + Ord> Hubs<L> {
                 (*number, trace::Event::Crashes { operations })
             }
             Action::Restart(number) => {
-                state.hubs[*number].up = true;
+                state.hub(*number).up = true;
                 (*number, trace::Event::Restarts)
             }
             Action::Cut(number) => {
                 state.left.cuts -= 1;
-                state.hubs[*number].cut = true;
+                state.hub(*number).cut = true;
                 (*number, trace::Event::CutOff { now: true })
             }
             Action::Heal(number) => {
-                state.hubs[*number].cut = false;
+                state.hub(*number).cut = false;
                 (*number, trace::Event::CutOff { now: false })
             }
             Action::SetClock(number, ahead) => {
                 state.left.clock_steps -= 1;
-                state.hubs[*number].ahead = *ahead;
+                state.hub(*number).ahead = *ahead;
                 (*number, trace::Event::ClockSteps { ahead: *ahead })
             }
             Action::ShareClock(number) => {
@@ -153,7 +153,7 @@ impl<L: Law + Ord> Hubs<L> {
         let now = state.hubs[hub].now(state.time);
         // A clock that cannot step back needs no mark, and the model not the states that it would make.
         if self.config.faults.clock_steps > 0 {
-            state.hubs[hub].mark = now;
+            state.hub(hub).mark = now;
         }
         now
     }
@@ -298,9 +298,9 @@ impl<L: Law + Ord> Hubs<L> {
             self.at_hub(state, hub, event)
         });
         let operation = Operation::new(self.law.clone(), handoff, command);
-        let running = &mut state.hubs[hub].running;
+        let running = &mut state.hub(hub).running;
         let at = running.partition_point(|other| other.asker < asker);
-        running.insert(at, Running { asker, operation, decided: None });
+        running.insert(at, Arc::new(Running { asker, operation, decided: None }));
     }
 
     fn receive(
@@ -328,7 +328,7 @@ impl<L: Law + Ord> Hubs<L> {
 
     fn effect(&self, state: &mut State<L>, hub: usize, asker: Asker, fate: Fate, story: &mut Story) {
         let slot = state.hubs[hub].working_for(asker).expect("only what is under way goes on");
-        let running = state.hubs[hub].running.remove(slot);
+        let running = Arc::unwrap_or_clone(state.hub(hub).running.remove(slot));
         match fate {
             Fate::Answered => {}
             Fate::AnswerLost | Fate::RequestLost | Fate::Delayed => state.left.lost_answers -= 1,
@@ -412,9 +412,9 @@ impl<L: Law + Ord> Hubs<L> {
             Next::Effect(operation) => {
                 let writes = operation.effect() != Effect::Load;
                 let decided = (writes && self.config.delta.is_some()).then_some(state.time);
-                let running = &mut state.hubs[hub].running;
+                let running = &mut state.hub(hub).running;
                 let at = running.partition_point(|other| other.asker < asker);
-                running.insert(at, Running { asker, operation, decided });
+                running.insert(at, Arc::new(Running { asker, operation, decided }));
             }
             Next::Done(done) => self.answer(state, hub, asker, handoff, &command, &done, now, story),
         }
@@ -458,7 +458,7 @@ impl<L: Law + Ord> Hubs<L> {
                 let told = Arc::make_mut(&mut state.history).observe(&seen);
                 note(state, told.err());
             }
-            let winner = &mut state.registers[usize::from(handoff)].winner;
+            let winner = &mut state.register(handoff).winner;
             let twice = judge::one_winner(winner, client, verdict);
             note(state, twice);
         }

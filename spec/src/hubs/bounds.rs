@@ -3,7 +3,7 @@
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::{ALICE, BOB};
 
-use super::asks::{accept, begin, once, pending};
+use super::asks::{accept, begin, once, pending, twice};
 use super::config::{Config, Faults, Trust};
 
 /// A bound.
@@ -40,6 +40,17 @@ fn replayed(retention: u64) -> Config {
         sweeps: 1,
         retention: Some(retention),
         ..Config::PLAIN
+    }
+}
+
+/// A start is sent more than once; what came of one expires and is pruned before another is done.
+fn doubled(retention: u64) -> Config {
+    Config {
+        records: vec![None],
+        clients: vec![twice(BOB, &[begin(0, 5, None)]), once(BOB, &[begin(0, 5, None)])],
+        hubs: 2,
+        delta: Some(1),
+        ..replayed(retention)
     }
 }
 
@@ -139,6 +150,22 @@ pub fn bounds() -> Vec<Bound> {
                 says: "Retention 1 ms: one hub prunes what another takes for new.",
                 hubs: 2,
                 ..replayed(1)
+            },
+        },
+        Bound {
+            says: "Where a start may be committed δ after it was decided, retention must be at least 2 ε + δ: a start that was \
+                   doubled may be decided before and committed after.",
+            rule: Rule::S4,
+            pass: Config {
+                name: "retention-3-delta-1",
+                says: "Two hubs, ε 1 ms, δ 1 ms, retention 3 ms: the double of a start comes to nothing.",
+                ..doubled(3)
+            },
+            fail: Config {
+                name: "retention-2-delta-1",
+                says: "Retention 2 ms: a start that was decided before the handoff was pruned is committed after, and the \
+                       handoff is back.",
+                ..doubled(2)
             },
         },
         Bound {

@@ -132,7 +132,7 @@ impl<L: Law + Ord> Hubs<L> {
                 }
                 Network::None => {
                     let asker = Asker::Client(client, index);
-                    let open = |hub: &Hub<L>| hub.up && !hub.cut && hub.working_for(asker).is_none();
+                    let open = |hub: &Arc<Hub<L>>| hub.up && !hub.cut && hub.working_for(asker).is_none();
                     let hubs = state.hubs.iter().enumerate().filter(|(_, hub)| open(hub));
                     actions.extend(hubs.map(|(hub, _)| Action::Ask(client, hub)));
                 }
@@ -150,7 +150,7 @@ impl<L: Law + Ord> Hubs<L> {
                 match message {
                     Message::Request { client, index } => {
                         let asker = Asker::Client(*client, *index);
-                        let open = |hub: &Hub<L>| hub.up && !hub.cut && hub.working_for(asker).is_none();
+                        let open = |hub: &Arc<Hub<L>>| hub.up && !hub.cut && hub.working_for(asker).is_none();
                         let hubs = state.hubs.iter().enumerate().filter(|(_, hub)| open(hub));
                         actions.extend(hubs.map(|(hub, _)| Action::Deliver(message.clone(), hub, keep)));
                     }
@@ -294,7 +294,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
         }
         actions.extend((0..state.late.len()).map(Action::Follow));
         if !self.config.trust.durable {
-            let forgetful = |(register, handoff): (&Register, u8)| {
+            let forgetful = |(register, handoff): (&Arc<Register>, u8)| {
                 register.before.is_some().then_some(Action::Forget(handoff))
             };
             actions.extend(state.registers.iter().zip(0..).filter_map(forgetful));
@@ -440,7 +440,7 @@ fn any_is<L: Law>(state: &State<L>, status: Status) -> bool {
 }
 
 fn any_bounded_claim<L: Law>(state: &State<L>) -> bool {
-    let bounded = |register: &Register| {
+    let bounded = |register: &Arc<Register>| {
         register
             .record()
             .is_some_and(|record| record.status() == Status::Claimed && record.claim_ttl.is_some())
@@ -467,10 +467,10 @@ impl<L: Law + Ord> Hubs<L> {
         let time = self.config.time.0;
         let mut state = State {
             time,
-            registers: registers.collect(),
+            registers: registers.map(Arc::new).collect(),
             late: Vec::new(),
             shared_clock: (0, time),
-            hubs: hubs.collect(),
+            hubs: hubs.map(Arc::new).collect(),
             clients: self.config.clients.iter().map(Progress::first).collect(),
             network: Vec::new(),
             unlogged: Vec::new(),

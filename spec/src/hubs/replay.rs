@@ -119,7 +119,7 @@ impl Replay<'_> {
                 self.effect(*operation, &told, record.as_ref(), *may_follow, line)
             }
             Event::Follows { operation, took_effect, writes, record } => {
-                let ours = |(decided, _): &Late| RecordText::from(&decided.next) == *writes;
+                let ours = |(decided, _): &Late| RecordText::from(&decided.next) == **writes;
                 let found = self.late.iter().position(ours);
                 let found = found.ok_or_else(|| format!("#{operation} has no such write left"))?;
                 let (decided, asker) = self.late.remove(found);

@@ -12,19 +12,19 @@ use handoff_kernel::testing::small::Small;
 use super::config::{Client, Faults};
 use crate::model::Breach;
 
-/// Everything.
+/// Everything. States share what a step leaves as it was: there are many of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct State<L: Law> {
     /// True time.
     pub time: u64,
     /// What the store has, one a handoff.
-    pub registers: Vec<Register>,
+    pub registers: Vec<Arc<Register>>,
     /// Writes that the store may still carry out.
     pub late: Vec<Late>,
     /// The clock that the hubs share, and when in true time it was last advanced.
     pub shared_clock: (u64, u64),
     /// The hubs.
-    pub hubs: Vec<Hub<L>>,
+    pub hubs: Vec<Arc<Hub<L>>>,
     /// The clients, as in the configuration.
     pub clients: Vec<Progress>,
     /// Messages under way, sorted.
@@ -39,6 +39,18 @@ pub struct State<L: Law> {
     pub history: Arc<History<Small>>,
     /// What is broken, if anything is.
     pub breach: Option<Breach>,
+}
+
+impl<L: Law> State<L> {
+    /// A hub, to be changed.
+    pub(super) fn hub(&mut self, number: usize) -> &mut Hub<L> {
+        Arc::make_mut(&mut self.hubs[number])
+    }
+
+    /// A register, to be changed.
+    pub(super) fn register(&mut self, handoff: u8) -> &mut Register {
+        Arc::make_mut(&mut self.registers[usize::from(handoff)])
+    }
 }
 
 /// One handoff's place in the store.
@@ -125,7 +137,7 @@ pub struct Hub<L: Law> {
     /// The newest time that it has decided with, where its clock can step back.
     pub mark: u64,
     /// What it is doing, sorted by asker.
-    pub running: Vec<Running<L>>,
+    pub running: Vec<Arc<Running<L>>>,
 }
 
 /// How far a client has come.

@@ -30,7 +30,7 @@ impl<L: Law + Ord> Hubs<L> {
     pub(super) fn write(&self, state: &mut State<L>, write: &Write<'_>) -> bool {
         let Write { hub, asker, command, expected, next, event } = *write;
         let clock = state.shared_clock.0;
-        let register = &mut state.registers[usize::from(next.id)];
+        let register = state.register(next.id);
         let found = register.stored.as_ref().map(|stored| stored.version);
         if self.config.trust.compares && found != expected {
             return false;
@@ -82,7 +82,7 @@ impl<L: Law + Ord> Hubs<L> {
             let event = trace::Event::Follows {
                 operation: asker.key(hub),
                 took_effect,
-                writes: (&next).into(),
+                writes: Box::new((&next).into()),
                 record: known(state, next.id),
             };
             Line::at(state.time, "store", None, event)
@@ -90,7 +90,7 @@ impl<L: Law + Ord> Hubs<L> {
     }
 
     pub(super) fn forget(&self, state: &mut State<L>, handoff: u8, story: &mut Story) {
-        let register = &mut state.registers[usize::from(handoff)];
+        let register = state.register(handoff);
         register.stored = register.before.take().flatten();
         let status: Vec<Status> = register.record().map(Record::status).into_iter().collect();
         if self.config.history {
@@ -107,7 +107,7 @@ impl<L: Law + Ord> Hubs<L> {
 
     pub(super) fn prune(&self, state: &mut State<L>, hub: usize, handoff: u8, story: &mut Story) {
         self.read_clock(state, hub);
-        let register = &mut state.registers[usize::from(handoff)];
+        let register = state.register(handoff);
         register.stored = None;
         register.pruned = true;
         if self.config.history {

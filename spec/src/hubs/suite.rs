@@ -60,9 +60,9 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 once(ALICE, &[complete(Some(2))]),
             ],
             hubs: 2,
-            time: (5, 6),
+            time: (5, more(6, 6, 8).into()),
             sweeps: 2,
-            faults: lost(more(0, 1, 2)),
+            faults: lost(more(0, 1, 1)),
             witnesses: &["wrong-claim-refused", "completed-stays-completed", "finished-at-the-last-moment"],
             ..Config::PLAIN
         },
@@ -132,10 +132,10 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 vec![once(ALICE, &[accept(Some(1)), complete(Some(1))]), once(ALICE, &[accept(None)])],
             ),
             hubs: 2,
-            time: (4, more(6, 6, 7).into()),
+            time: (4, 6),
             epsilon: 1,
-            sweeps: 2,
-            faults: Faults { clock_steps: more(0, 0, 1), lost_answers: more(0, 0, 0), ..Faults::NONE },
+            sweeps: more(1, 2, 1).into(),
+            faults: Faults { clock_steps: more(1, 0, 1), ..Faults::NONE },
             ..Config::PLAIN
         },
         Config {

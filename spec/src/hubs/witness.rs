@@ -13,11 +13,11 @@ fn refused(lines: &[Line], name: &str) -> bool {
     tells(lines, |event| matches!(event, Event::Answers { verdict: Told::Refused(why), .. } if why == name))
 }
 
+/// A record, if there is one.
+type Maybe<'a> = Option<&'a Record<Small>>;
+
 /// A record that this step changed, before and after.
-fn changed<'a, L: Law>(
-    before: &'a State<L>,
-    after: &'a State<L>,
-) -> Option<(Option<&'a Record<Small>>, Option<&'a Record<Small>>)> {
+fn changed<'a, L: Law>(before: &'a State<L>, after: &'a State<L>) -> Option<(Maybe<'a>, Maybe<'a>)> {
     let pairs = before.registers.iter().zip(&after.registers);
     pairs.map(|(a, b)| (a.record(), b.record())).find(|(a, b)| a != b)
 }

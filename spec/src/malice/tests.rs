@@ -52,13 +52,13 @@ fn what_holds_regardless_is_unbroken_and_both_checkers_see_as_many_states() {
 /// Each configuration that breaks a rule: which, and in how many steps; of a lasso those of the way there.
 const BREAKS: [(&str, Rule, &str, usize); 18] = [
     ("two-winners", Rule::S1, "two claims of one handoff were acknowledged", 7),
-    ("stranger-claims", Rule::S2, "a change that the hub made is not allowed", 2),
-    ("reopened", Rule::S4, "a change that the hub made is not allowed", 5),
+    ("stranger-claims", Rule::S2, "another than the target accepted, completed or rejected", 2),
+    ("reopened", Rule::S4, "a terminal record was changed", 5),
     ("denied", Rule::S7, "an acknowledged start was not found by its target", 4),
     ("changed-its-mind", Rule::S9, "a command that took effect was told that it did not", 5),
     ("invented-event", Rule::S10, "the log has an event that is not the next transition", 1),
     ("younger-first", Rule::S12, "a poll showed another handoff than the oldest, or none", 3),
-    ("false-author", Rule::S13, "a change that the hub made is not allowed", 1),
+    ("false-author", Rule::S13, "a start was acknowledged to another than its author", 1),
     ("no-janitor", Rule::L1, "an overdue handoff stays pending for ever", 2),
     ("withheld", Rule::L2, "a poll is never answered although a handoff stays pending", 1),
     ("silence", Rule::L3, "a command is never answered", 3),

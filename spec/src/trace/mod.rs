@@ -178,7 +178,7 @@ pub enum Event {
         /// Whether it took effect: it does if what it expects is still there.
         took_effect: bool,
         /// The record that it writes. By this it is known: one asker may have several under way.
-        writes: RecordText,
+        writes: Box<RecordText>,
         /// The record as the store has it after this, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         record: Option<RecordText>,

@@ -1,0 +1,170 @@
+//! The explorer and the models, by what they must say and by what they must not.
+
+use std::collections::BTreeSet;
+
+use handoff_kernel::law::Protocol;
+use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::variant::{Fault, Variant};
+use handoff_spec::explorer::{Options, explore, lassos, tell};
+use handoff_spec::hubs::{self, Config, Hubs};
+use handoff_spec::model::{Breach, LeadsTo, Model, Property, Story};
+use handoff_spec::profile::Profile;
+use handoff_spec::replay::replay;
+use handoff_spec::trace::{Header, Kind, Trace};
+
+fn hubs(config: Config) -> Hubs<Protocol> {
+    Hubs { law: Protocol, config }
+}
+
+/// All configurations that are looked through in no time.
+fn small() -> impl Iterator<Item = Config> {
+    let bounds = hubs::bounds().into_iter().flat_map(|bound| [bound.pass, bound.fail]);
+    let dropped = hubs::dropped().into_iter().map(|dropped| dropped.config);
+    let sound = hubs::sound(Profile::Quick)
+        .into_iter()
+        .filter(|config| ["life", "network", "log"].contains(&config.name));
+    bounds.chain(dropped).chain(sound).chain(hubs::live())
+}
+
+/// The set is exact: an ordered set of the states themselves has as many.
+#[test]
+fn the_explorer_sees_each_state_once() {
+    for config in small() {
+        let model = hubs(config);
+        let mut known = BTreeSet::new();
+        let mut open = model.initial();
+        while let Some(state) = open.pop() {
+            if !known.insert(state.clone()) {
+                continue;
+            }
+            let mut actions = Vec::new();
+            model.actions(&state, &mut actions);
+            open.extend(actions.iter().map(|action| model.next(&state, action, &mut Story::quiet())));
+        }
+        let found = explore(&model, Options::default(), &mut |_| {});
+        assert_eq!(found.reached.states, known.len() as u64, "{}", model.config.name);
+        assert!(found.complete);
+    }
+}
+
+/// Symmetry loses no verdict, and saves states where there are two hubs.
+#[test]
+fn under_symmetry_the_same_is_broken_in_as_many_steps_among_fewer_states() {
+    for config in small() {
+        let model = hubs(config);
+        let whole = explore(&model, Options::default(), &mut |_| {});
+        let half = explore(&model, Options { symmetry: true, ..Options::default() }, &mut |_| {});
+        let broken = |found: &handoff_spec::explorer::Explored<_>| -> Vec<(Property, &'static str, usize)> {
+            let all = found.breaches.values();
+            all.map(|(breach, path)| (breach.property, breach.how, path.actions.len())).collect()
+        };
+        assert_eq!(broken(&whole), broken(&half), "{}", model.config.name);
+        assert_eq!(whole.reached.depth, half.reached.depth, "{}", model.config.name);
+        if model.config.hubs == 1 {
+            assert_eq!(whole.reached.states, half.reached.states, "{}", model.config.name);
+        } else if whole.reached.states > 1000 {
+            assert!(half.reached.states < whole.reached.states * 3 / 4, "{}", model.config.name);
+        }
+    }
+}
+
+#[test]
+fn a_run_with_too_many_states_says_that_it_was_cut_off() {
+    let model = hubs(hubs::smallest());
+    let whole = explore(&model, Options::default(), &mut |_| {});
+    let cut = explore(&model, Options { max_states: 20, ..Options::default() }, &mut |_| {});
+    assert!(whole.complete && !cut.complete);
+    assert!(cut.reached.states < whole.reached.states);
+}
+
+/// A counterexample under a law with a fault is a trace that the kernel lives through under that law only.
+#[test]
+fn the_trace_of_a_fault_is_lived_through_under_that_fault_and_not_under_the_protocol() {
+    let law = Variant::with(Fault::ConflictOverwritten);
+    let model = Hubs { law, config: hubs::smallest() };
+    let found = explore(&model, Options::default(), &mut |_| {});
+    let (_, path) = &found.breaches[&Property::Rule(Rule::S1)];
+    let header = Header { kind: Kind::Counterexample, rule: "S1".into(), ..model.header() };
+    let mut trace = Trace::new(header, tell(&model, path));
+    assert_eq!(replay(&trace), Ok(()), "{trace}");
+    trace.header.law = "protocol".into();
+    assert!(replay(&trace).is_err(), "{trace}");
+    trace.header.law = "no_such_fault".into();
+    assert!(replay(&trace).is_err());
+}
+
+/// A walk on numbers, to see the lassos of: which steps there are, which must not be put off, and what is promised.
+#[derive(Clone)]
+struct Walk {
+    steps: &'static [(u8, u8, Option<u8>)],
+}
+
+impl Model for Walk {
+    type State = u8;
+    type Action = (u8, Option<u8>);
+
+    fn header(&self) -> Header {
+        hubs(Config::PLAIN).header()
+    }
+
+    fn initial(&self) -> Vec<u8> {
+        vec![0]
+    }
+
+    fn actions(&self, state: &u8, actions: &mut Vec<(u8, Option<u8>)>) {
+        actions
+            .extend(self.steps.iter().filter(|(from, ..)| from == state).map(|(_, to, fair)| (*to, *fair)));
+    }
+
+    fn next(&self, _state: &u8, action: &(u8, Option<u8>), _story: &mut Story) -> u8 {
+        action.0
+    }
+
+    fn breach(&self, _state: &u8) -> Option<Breach> {
+        None
+    }
+
+    fn fairness(&self, _state: &u8, action: &(u8, Option<u8>)) -> Option<u8> {
+        action.1
+    }
+
+    fn liveness(&self) -> Vec<LeadsTo<u8>> {
+        vec![LeadsTo {
+            rule: Rule::L1,
+            how: "9 never comes",
+            from: |state| *state == 0,
+            to: |state| *state == 9,
+        }]
+    }
+}
+
+#[test]
+fn a_promise_is_broken_by_exactly_the_ways_round_that_are_fair() {
+    let lasso = |steps| {
+        let live = lassos(&Walk { steps }, Options::default(), &mut |_| {});
+        live.lassos.into_iter().next().map(|lasso| {
+            (
+                lasso.stem.actions.iter().map(|(to, _)| *to).collect::<Vec<_>>(),
+                lasso.cycle.iter().map(|(to, _)| *to).collect::<Vec<_>>(),
+            )
+        })
+    };
+    // It must be done, and is; nobody must do it, and stands still; it may be put off by going round.
+    assert_eq!(lasso(&[(0, 9, Some(1))]), None);
+    assert_eq!(lasso(&[(0, 9, None)]), Some((vec![], vec![])));
+    assert_eq!(lasso(&[]), Some((vec![], vec![])));
+    assert_eq!(lasso(&[(0, 1, Some(1)), (1, 0, Some(1)), (0, 9, Some(2)), (1, 9, Some(2))]), None);
+    // Round and round: 2 is not always possible, so that it is never owed for ever.
+    assert_eq!(
+        lasso(&[(0, 1, Some(1)), (1, 0, Some(1)), (0, 9, Some(2))]),
+        Some((vec![], vec![1, 0])),
+        "possible at 0 and impossible at 1, again and again"
+    );
+    // The way round is behind a way there, and has two obligations in it that are both met.
+    assert_eq!(
+        lasso(&[(0, 3, Some(1)), (3, 4, Some(1)), (4, 3, Some(2)), (3, 3, None), (4, 4, None)]),
+        Some((vec![3], vec![4, 3]))
+    );
+    // An obligation that is met only by leaving: there is no fair way round.
+    assert_eq!(lasso(&[(0, 0, Some(1)), (0, 9, Some(2))]), None);
+}
