@@ -1,5 +1,6 @@
 //! Runs the checks of a plan, one after the other, and reports.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use handoff_spec::check::{Check, Figures, Finding, Limits, Measured, Report, Run
 use handoff_spec::explorer::Progress;
 use handoff_spec::model::Property;
 use handoff_spec::profile::Profile;
+use handoff_spec::trace::Trace;
 use serde::Serialize;
 
 use crate::cli::{BROKEN, HOLDS, TRUNCATED, print};
@@ -186,24 +188,36 @@ fn summary(plan: &Plan, ran: &[Ran], seconds: f64, code: u8) -> String {
         ran.len()
     );
     out += &rates(ran);
-    let broken: Vec<_> = ran.iter().filter(|ran| !ran.report.findings.is_empty()).collect();
     match code {
         HOLDS => out += "all hold\n",
         TRUNCATED => out += "cut off: nothing is claimed of what was not looked at\n",
-        _ => {
-            let mut names: Vec<&str> = broken
-                .iter()
-                .flat_map(|ran| ran.report.findings.iter().map(|finding| finding.property.as_str()))
-                .collect();
-            names.sort_unstable();
-            names.dedup();
-            out += &format!("{} checks fail: {}\n", broken.len(), names.join(", "));
-        }
+        _ => out += &broken(ran),
     }
     if let Some(out_dir) = &plan.out {
         out += &format!("traces and report in {}\n", out_dir.display());
     }
     out
+}
+
+/// Each property that is broken, the one with the shortest trace first.
+fn broken(ran: &[Ran]) -> String {
+    let mut shortest: BTreeMap<&str, (u32, &str, &str)> = BTreeMap::new();
+    for Ran { check, report } in ran {
+        for Finding { property, how, trace } in &report.findings {
+            let steps = trace.as_ref().map_or(u32::MAX, Trace::steps);
+            let how = how.lines().next().unwrap_or_default();
+            let found = (steps, check.id.as_str(), how);
+            let known = shortest.entry(property).or_insert(found);
+            *known = (*known).min(found);
+        }
+    }
+    let mut all: Vec<_> = shortest.into_iter().collect();
+    all.sort_by_key(|(property, (steps, ..))| (*steps, *property));
+    let lines = all.into_iter().map(|(property, (steps, id, how))| match steps {
+        u32::MAX => format!("  {property}: {id}: {how}\n"),
+        _ => format!("  {property}, in {steps} steps: {id}: {how}\n"),
+    });
+    format!("broken, the shortest of each:\n{}", lines.collect::<String>())
 }
 
 /// How fast each checker was, over the models that both have looked at, side by side.

@@ -108,7 +108,7 @@ fn induction<L: Law>(law: &L, size: Size) -> Report {
     let proof = proof::prove(law, size);
     let findings = proof.broken.iter().map(|cti| Finding {
         property: cti.rule.to_string(),
-        how: cti.to_string().trim_end().to_owned(),
+        how: format!("{}\n{}", cti.conjunct, cti.to_string().trim_end()),
         trace: Some(proof::trace(cti, law.name())),
     });
     Report {

@@ -45,7 +45,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ),
             hubs: 2,
             time: (5, 6),
-            sweeps: 1,
+            sweeps: more(1, 1, 2).into(),
             faults: lost(more(1, 2, 1)),
             witnesses: &["second-accept-refused", "claimed-at-the-deadline", "expired-one-tick-after"],
             ..Config::PLAIN
@@ -60,7 +60,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 once(ALICE, &[complete(Some(2))]),
             ],
             hubs: 2,
-            time: (5, more(6, 6, 8).into()),
+            time: (5, more(6, 6, 7).into()),
             sweeps: 2,
             faults: lost(more(0, 1, 1)),
             witnesses: &["wrong-claim-refused", "completed-stays-completed", "finished-at-the-last-moment"],
@@ -118,7 +118,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 ],
             ),
             hubs: 2,
-            faults: lost(more(0, 1, 1)),
+            faults: lost(more(0, 1, 0)),
             witnesses: &["other-bytes-refused", "false-author-refused", "author-may-not-accept"],
             ..Config::PLAIN
         },
