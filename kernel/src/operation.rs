@@ -83,7 +83,9 @@ pub enum Outcome<N: Names> {
 pub enum NotDone {
     /// The protocol refuses it.
     Refused(Refusal),
-    /// The store could not do it now; asking again with the same ids is safe (rule S9).
+    /// The store could not do it now. It may have taken effect all the same, where the answer to a write was lost
+    /// before; asking again with the same ids is safe (rule S9), but an accept without a `claim_id` is never
+    /// repeatable.
     Unavailable,
     /// The decision broke a rule, so the change was not made: a bug, and never the asker's.
     Broken(Rule),

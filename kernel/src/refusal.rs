@@ -68,9 +68,10 @@ impl fmt::Display for Field {
 
 /// Why a command was not carried out.
 ///
-/// The derived order *is* the precedence: where two apply, the smaller one is the answer. The first three are
-/// found before there is a command at all (by whoever authenticates, and by the parser); the rest by
-/// [`crate::step`], in this order.
+/// Down to [`Refusal::WrongAgent`] the derived order *is* the precedence: where two apply, the smaller one is the
+/// answer. The first three are found before there is a command at all (by whoever authenticates, and by the parser),
+/// the next by [`crate::step`]. Of the others the transition table gives at most one, and a deadline that has passed
+/// comes before what the status would say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
     /// The sender did not show who it is. Before everything else, so that strangers learn nothing.
