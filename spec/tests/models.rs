@@ -59,11 +59,15 @@ fn under_symmetry_the_same_is_broken_in_as_many_steps_among_fewer_states() {
             all.map(|(breach, path)| (breach.property, breach.how, path.actions.len())).collect()
         };
         assert_eq!(broken(&whole), broken(&half), "{}", model.config.name);
-        assert_eq!(whole.reached.depth, half.reached.depth, "{}", model.config.name);
+        // The deepest state may be like one that another beginning reaches sooner.
+        assert!(half.reached.depth <= whole.reached.depth, "{}", model.config.name);
         if model.config.hubs == 1 {
             assert_eq!(whole.reached.states, half.reached.states, "{}", model.config.name);
         } else if whole.reached.states > 1000 {
-            assert!(half.reached.states < whole.reached.states * 3 / 4, "{}", model.config.name);
+            // Requests that have arrived at a hub tell it apart until they are answered; as messages they do not.
+            let even = model.config.network == hubs::Network::Messages;
+            let most = if even { whole.reached.states * 3 / 5 } else { whole.reached.states - 1 };
+            assert!(half.reached.states <= most, "{}", model.config.name);
         }
     }
 }

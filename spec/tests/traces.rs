@@ -72,7 +72,10 @@ fn a_trace_that_tells_it_otherwise_is_not_lived_through() {
             Kind::Counterexample => Kind::Witness,
             Kind::Witness | Kind::Lasso => Kind::Counterexample,
         };
-        assert!(replay(&other).is_err(), "{} is called a {:?}", trace.header.name, other.header.kind);
+        // A witness need not have come to rest, so that an event may still be missing in its log.
+        if !trace.header.log_follows {
+            assert!(replay(&other).is_err(), "{} is called a {:?}", trace.header.name, other.header.kind);
+        }
     }
     assert!(tried > 100, "only {tried} lines were left out");
 }
