@@ -1,8 +1,8 @@
 //! Runs the checks of a plan, one after the other, and reports.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use clap::ValueEnum;
 use handoff_kernel::rules::Rule;
@@ -80,7 +80,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
         write_out(out, plan, &ran, seconds)?;
     }
     if let (Some(file), HOLDS) = (&plan.record, code) {
-        record(file, plan.profile, &ran, seconds, measured)?;
+        record(file, plan, &ran, seconds)?;
     }
     match plan.format {
         Format::Text => print(&summary(plan, &ran, seconds, code))?,
@@ -316,14 +316,25 @@ fn write_out(out: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), S
     write("report.json", &(json(plan, ran, seconds)? + "\n"))
 }
 
-fn record(
-    file: &Path,
-    profile: Profile,
-    ran: &[Ran],
-    seconds: f64,
-    mut measured: Measured,
-) -> Result<(), String> {
-    let figures = ran.iter().map(|ran| (ran.check.id.clone(), Figures::from(&ran.report))).collect();
-    measured.0.insert(profile.name().to_owned(), Run::new(seconds, figures));
-    fs::write(file, measured.to_json()).map_err(|error| format!("cannot write {}: {error}", file.display()))
+/// Writes the figures of what was run into the file, beside those of the checks that were not.
+fn record(file: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), String> {
+    let failed = |error: &dyn core::fmt::Display| format!("cannot record in {}: {error}", file.display());
+    let mut measured: Measured = match fs::read_to_string(file) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| failed(&error))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Measured::default(),
+        Err(error) => return Err(failed(&error)),
+    };
+    let new: BTreeMap<String, Figures> =
+        ran.iter().map(|ran| (ran.check.id.clone(), Figures::from(&ran.report))).collect();
+    let name = plan.profile.name().to_owned();
+    let run = if plan.only.is_some() {
+        // Of checks that were run one by one, the time is that of all of them.
+        let mut checks = measured.0.remove(&name).map(|run| run.checks).unwrap_or_default();
+        checks.extend(new);
+        Run::new(checks.values().map(|figures| figures.seconds).sum(), checks)
+    } else {
+        Run::new(seconds, new)
+    };
+    measured.0.insert(name, run);
+    fs::write(file, measured.to_json()).map_err(|error| failed(&error))
 }

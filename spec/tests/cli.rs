@@ -36,7 +36,7 @@ fn a_wrong_command_line_exits_with_2_and_says_what_there_is() {
         (&["check", "--rule", "S99"][..], "there is no such rule; there are S1, S2"),
         (&["check", "--only", "hubs/nothing"][..], "hubs/race"),
         (&["check", "--profile", "huge"][..], "possible values: quick, ci, deep"),
-        (&["check", "--record", "x", "--alone"][..], "--record needs a whole run"),
+        (&["check", "--record", "x", "--alone"][..], "--record needs whole checks"),
         (&["explore", "nothing"][..], "`handoff-spec explore --list` names them"),
         (&["trace", "/nowhere"][..], "cannot read /nowhere"),
         (&["claims", "--write", "/nowhere"][..], "/nowhere"),
@@ -95,6 +95,23 @@ fn a_trace_that_is_not_true_exits_with_1_and_one_that_is_none_with_2() {
     let (code, _, err) = spec(&["trace", name]);
     assert_eq!(code, 2, "{err}");
     assert!(err.contains("is no trace: line 1"), "{err}");
+}
+
+#[test]
+fn what_is_recorded_of_one_check_stands_beside_the_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("measured.json");
+    let name = file.to_str().unwrap();
+    for only in ["hubs/log", "live/wakes", "hubs/log"] {
+        assert_eq!(spec(&["check", "--only", only, "--record", name]).0, 0);
+    }
+    let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let checks = json["quick"]["checks"].as_object().unwrap();
+    assert_eq!(checks.keys().collect::<Vec<_>>(), ["hubs/log", "live/wakes"]);
+    fs::write(&file, "[]").unwrap();
+    let (code, _, err) = spec(&["check", "--only", "hubs/log", "--record", name]);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("cannot record in"), "{err}");
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 once(ALICE, &[complete(Some(2))]),
             ],
             hubs: 2,
-            time: (5, more(6, 6, 7).into()),
+            time: (5, 6),
             sweeps: 2,
             faults: lost(more(0, 1, 1)),
             witnesses: &["wrong-claim-refused", "completed-stays-completed", "finished-at-the-last-moment"],
