@@ -90,7 +90,8 @@ struct Check {
     /// Leave out the second opinion, stateright's; the deep profile does without it anyway
     #[arg(long)]
     alone: bool,
-    /// At most so many unique states in each model; one that has more is cut off, and the exit code is 3
+    /// At most so many unique states in each model; one that has more is cut off, and the exit code is 3. There is no
+    /// second opinion then
     #[arg(long, value_name = "N")]
     max_states: Option<u64>,
     /// When all holds, write the figures of this profile, or of the one check, into this file (spec/measured.json)

@@ -127,9 +127,9 @@ fn compare(report: &mut Report, known: Option<&Figures>) {
     let is = Figures::from(&*report);
     let how = match known {
         None => "it is not in spec/measured.json".to_owned(),
-        Some(was) if (was.states, was.edges) != (is.states, is.edges) => format!(
-            "it has {} states and {} edges, and had {} and {} when it was recorded",
-            is.states, is.edges, was.states, was.edges
+        Some(was) if (was.states, was.edges, was.depth) != (is.states, is.edges, is.depth) => format!(
+            "it has {} states, {} edges and depth {}, and had {}, {} and {} when it was recorded",
+            is.states, is.edges, is.depth, was.states, was.edges, was.depth
         ),
         Some(was) if was.kills != is.kills => {
             "its faults are caught by other rules than were recorded".to_owned()

@@ -1,5 +1,6 @@
 //! Every check of a profile.
 
+use handoff_kernel::command::Command;
 use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::variant::{Fault, Machine, Variant};
@@ -20,22 +21,28 @@ fn rules(rules: &[Rule]) -> Vec<Property> {
     rules.iter().copied().map(Property::Rule).collect()
 }
 
-/// The rules that the models of hubs watch.
-const WATCHED: [Rule; 13] = [
-    Rule::S1,
-    Rule::S2,
-    Rule::S3,
-    Rule::S4,
-    Rule::S5,
-    Rule::S6,
-    Rule::S7,
-    Rule::S8,
-    Rule::S9,
-    Rule::S10,
-    Rule::S12,
-    Rule::S13,
-    Rule::S14,
-];
+/// The rules that this configuration can break: those that need a start, a poll or a log of its own only where there
+/// is one.
+fn watched(config: &hubs::Config) -> Vec<Property> {
+    let mut all = vec![Rule::S1, Rule::S2, Rule::S3, Rule::S4, Rule::S5, Rule::S6, Rule::S9, Rule::S14];
+    let asks = || config.clients.iter().flat_map(|client| &client.asks);
+    let starts = |ask: &hubs::Ask| matches!(ask, hubs::Ask::Command { command: Command::Start { .. }, .. });
+    if asks().any(starts) {
+        all.extend([Rule::S7, Rule::S8, Rule::S13]);
+    }
+    if asks().any(|ask| matches!(ask, hubs::Ask::Poll | hubs::Ask::Wait)) {
+        all.push(Rule::S12);
+    }
+    if config.trust.log != hubs::Log::WithRecord {
+        all.push(Rule::S10);
+    }
+    let mut properties = rules(&all);
+    properties.push(Property::Refinement);
+    if config.records.len() > 1 {
+        properties.push(Property::Frame);
+    }
+    properties
+}
 
 /// Those that the inductive proof implies.
 const PROVED: [Rule; 8] = [Rule::S1, Rule::S2, Rule::S3, Rule::S4, Rule::S5, Rule::S6, Rule::S9, Rule::S14];
@@ -187,10 +194,9 @@ fn hubs_check(
 }
 
 fn sound(profile: Profile) -> impl Iterator<Item = Check> {
-    let watched = [rules(&WATCHED), vec![Property::Refinement, Property::Frame]].concat();
     hubs::sound(profile)
         .into_iter()
-        .map(move |config| hubs_check("hubs", Method::Model, watched.clone(), Expect::Holds, config))
+        .map(|config| hubs_check("hubs", Method::Model, watched(&config), Expect::Holds, config))
 }
 
 fn liveness() -> impl Iterator<Item = Check> {

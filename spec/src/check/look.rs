@@ -155,6 +155,9 @@ impl<M: Model> Look<'_, M> {
     fn promises(&mut self, options: Options, watch: Watch<'_>) {
         let promises = self.model.liveness();
         if promises.is_empty() {
+            if let Expect::Breaks(property @ Property::Rule(Rule::L1 | Rule::L2 | Rule::L3)) = self.expect {
+                self.never_broken(property);
+            }
             return;
         }
         let live = lassos(self.model, options, watch);
@@ -228,5 +231,97 @@ impl<M: Model> Look<'_, M> {
         if self.found.complete && sorted != opinion.broken {
             differ("what is broken", &sorted, &opinion.broken);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hubs::{Config, Hubs};
+    use crate::model::{LeadsTo, Story, Witness};
+    use handoff_kernel::law::Protocol;
+
+    /// Counts to three. What it breaks, promises and shows is set.
+    #[derive(Debug, Clone, Copy)]
+    struct Count {
+        broken_at: Option<u8>,
+        promises: bool,
+        witness: bool,
+    }
+
+    impl Model for Count {
+        type State = u8;
+        type Action = ();
+
+        fn header(&self) -> Header {
+            Hubs { law: Protocol, config: Config::PLAIN }.header()
+        }
+
+        fn initial(&self) -> Vec<u8> {
+            vec![0]
+        }
+
+        fn actions(&self, state: &u8, actions: &mut Vec<()>) {
+            if *state < 3 {
+                actions.push(());
+            }
+        }
+
+        fn next(&self, state: &u8, (): &(), _story: &mut Story) -> u8 {
+            state + 1
+        }
+
+        fn breach(&self, state: &u8) -> Option<Breach> {
+            (self.broken_at == Some(*state)).then_some(Breach::of(Rule::S5, "it came so far"))
+        }
+
+        fn witnesses(&self) -> Vec<Witness<u8>> {
+            let never =
+                Witness { rule: Rule::S5, name: "never", says: "Never.", seen: |_, _, after| *after > 3 };
+            if self.witness { vec![never] } else { Vec::new() }
+        }
+
+        fn liveness(&self) -> Vec<LeadsTo<u8>> {
+            let never = LeadsTo { rule: Rule::L1, how: "unmade", from: |state| *state > 3, to: |_| false };
+            if self.promises { vec![never] } else { Vec::new() }
+        }
+    }
+
+    const PLAIN: Count = Count { broken_at: None, promises: false, witness: false };
+
+    fn found(model: Count, expect: Expect) -> Vec<String> {
+        let name = Name { trace: "count".into(), says: "It counts.".into() };
+        let limits = Limits { max_states: 100, second: true, symmetry: false };
+        let report = look(&model, &name, expect, limits, &mut |_| {});
+        report.findings.into_iter().map(|finding| finding.property).collect()
+    }
+
+    #[test]
+    fn whatever_is_not_as_it_must_be_is_found() {
+        let s5 = Expect::Breaks(Property::Rule(Rule::S5));
+        let broken = Count { broken_at: Some(2), ..PLAIN };
+        assert_eq!(found(PLAIN, Expect::Holds), [""; 0]);
+        assert_eq!(found(broken, s5), [""; 0]);
+        assert_eq!(found(broken, Expect::Holds), ["S5 LegalPath"]);
+        assert_eq!(found(PLAIN, s5), ["S5 LegalPath"], "it must fail and does not");
+        assert_eq!(
+            found(PLAIN, Expect::Breaks(Property::Rule(Rule::L1))),
+            ["L1 Resolves"],
+            "it promises nothing"
+        );
+        assert_eq!(found(Count { witness: true, ..PLAIN }, Expect::Holds), ["Witness of S5 LegalPath"]);
+        assert_eq!(found(Count { promises: true, ..PLAIN }, Expect::Holds), ["L1 Resolves"]);
+    }
+
+    #[test]
+    fn two_checkers_that_differ_are_found() {
+        let name = Name { trace: "count".into(), says: "It counts.".into() };
+        let explored = explore(&PLAIN, Options::default(), &mut |_| {});
+        let report = Report::default();
+        let mut look = Look { model: &PLAIN, name: &name, expect: Expect::Holds, found: explored, report };
+        look.compare(&second::Opinion { states: 4, generated: 4, broken: Vec::new() });
+        assert!(look.report.findings.is_empty());
+        look.compare(&second::Opinion { states: 5, generated: 5, broken: vec!["S1 SingleWinner"] });
+        assert_eq!(look.report.findings.len(), 2, "{:?}", look.report.findings);
     }
 }

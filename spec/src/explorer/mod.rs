@@ -290,20 +290,39 @@ impl<M: Model> Run<'_, M> {
         }
     }
 
-    /// The way to this state, and perhaps one action more. Under symmetry the actions are those of the canonical
-    /// states; names may change on the way.
+    /// The way to this state, and perhaps one action more. Under symmetry the ordinals are those of canonical states:
+    /// the way that is told takes, from a real beginning, what leads to states that are like those.
     fn path(&self, number: u32, last: Option<&M::Action>) -> Path<M::Action> {
         let (from, ordinals) = self.parents.way(number);
-        let mut state = self.canonical(self.model.initial().swap_remove(from));
+        let mut real = self.model.initial().swap_remove(from);
+        let mut like = self.canonical(real.clone());
         let mut path = Path { from, actions: Vec::new() };
         for ordinal in ordinals {
             let mut actions = Vec::new();
-            self.model.actions(&state, &mut actions);
-            let action = actions.swap_remove(ordinal);
-            state = self.canonical(self.model.next(&state, &action, &mut Story::quiet()));
+            self.model.actions(&like, &mut actions);
+            like = self.canonical(self.model.next(&like, &actions[ordinal], &mut Story::quiet()));
+            let (action, next) = self.towards(&real, &like);
             path.actions.push(action);
+            real = next;
         }
-        path.actions.extend(last.cloned());
+        if let Some(last) = last {
+            let goal = self.canonical(self.model.next(&like, last, &mut Story::quiet()));
+            path.actions.push(self.towards(&real, &goal).0);
+        }
         path
+    }
+
+    /// The action that leads from here to a state like this one, and that state.
+    fn towards(&self, real: &M::State, like: &M::State) -> (M::Action, M::State) {
+        let mut actions = Vec::new();
+        self.model.actions(real, &mut actions);
+        let steps = actions.into_iter().map(|action| {
+            let next = self.model.next(real, &action, &mut Story::quiet());
+            (action, next)
+        });
+        steps
+            .into_iter()
+            .find(|(_, next)| self.canonical(next.clone()) == *like)
+            .expect("states that are alike can do alike: `canonical` only renames")
     }
 }

@@ -164,7 +164,7 @@ impl<L: Law + Ord> Hubs<L> {
 
     // ------------------------------------------------------------------------------------------ clients, network
 
-    fn count_sending(&self, state: &mut State<L>, client: usize) {
+    pub(super) fn count_sending(&self, state: &mut State<L>, client: usize) {
         // Who sends as often as it takes does not count.
         if self.config.clients[client].sends.is_some() {
             state.clients[client].sent += 1;

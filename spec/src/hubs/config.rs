@@ -38,8 +38,6 @@ pub struct Config {
     /// Whether hubs share a clock that claims are held against, and how long after one advance the next one comes at
     /// the latest, in milliseconds of true time.
     pub shared_clock: Option<u64>,
-    /// Within how long after `expires_at`, in true time, some hub has swept what is still pending.
-    pub swept_within: Option<u64>,
     /// Whether, and how long after `expires_at`, terminal records are pruned, in milliseconds of the hub's clock.
     pub retention: Option<u64>,
     /// What the store and its surroundings are trusted with.
@@ -180,7 +178,6 @@ impl Config {
         delta: None,
         bound: None,
         shared_clock: None,
-        swept_within: None,
         retention: None,
         trust: Trust::PROTOCOL,
         history: true,

@@ -3,7 +3,7 @@
 
 use handoff_kernel::command::{Answer, Command, EventKind};
 use handoff_kernel::law::Law;
-use handoff_kernel::record::Record;
+use handoff_kernel::record::{Record, Rejection, State};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::{Rule, Step, check_step};
 use handoff_kernel::step::step;
@@ -37,6 +37,13 @@ pub(super) fn in_time(
     let how = "a claim took effect later than its bound after expires_at, in true time";
     let claims = kind == EventKind::Claimed;
     (claims && bound.is_some_and(|bound| late > bound)).then_some(Breach::of(Rule::S3, how))
+}
+
+/// S3 where a hub was paused between decision and commit: once any hub has swept, no claim takes effect.
+pub(super) fn after_sweep(before: Option<&Record<Small>>, kind: EventKind) -> Option<Breach> {
+    let swept = matches!(before?.state, State::Rejected(Rejection::Expired { .. }));
+    let how = "a claim took effect after a hub had swept";
+    (swept && kind == EventKind::Claimed).then_some(Breach::of(Rule::S3, how))
 }
 
 /// S13 and S2 as the world sees them: `really` is who asked for what took effect.

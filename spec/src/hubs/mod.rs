@@ -228,13 +228,7 @@ impl<L: Law + Ord> Hubs<L> {
             |since: u64, length: Option<u64>| length.is_none_or(|length| state.time - since < length);
         let running = state.hubs.iter().flat_map(|hub| &hub.running).filter_map(|running| running.decided);
         let late = state.late.iter().filter_map(|late| late.decided);
-        let pending = state.registers.iter().filter_map(|register| register.record());
-        let mut pending = pending.filter(|record| record.status() == Status::Pending);
         state.time < self.config.time.1
-            && pending.all(|record| {
-                let late = state.time.saturating_sub(record.expires_at.0);
-                self.config.swept_within.is_none_or(|length| late < length)
-            })
             && running.chain(late).all(|decided| in_time(decided, self.config.delta))
             && in_time(state.shared_clock.1, self.config.shared_clock)
     }
@@ -314,7 +308,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
     /// Hubs have no names: sorted, with everything that points to one pointing to where it is now.
     fn canonical(&self, state: State<L>) -> State<L> {
         let mut order: Vec<usize> = (0..state.hubs.len()).collect();
-        order.sort_by(|a, b| state.hubs[*a].cmp(&state.hubs[*b]));
+        order.sort_by_cached_key(|hub| (Arc::clone(&state.hubs[*hub]), pointing(&state, *hub)));
         if order.is_sorted() {
             return state;
         }
@@ -424,6 +418,20 @@ impl<L: Law + Ord> Model for Hubs<L> {
     }
 }
 
+/// All that points to a hub: hubs that are equal in themselves are told apart by it.
+fn pointing<L: Law>(state: &State<L>, number: usize) -> Pointing {
+    let late =
+        state.late.iter().filter(|late| late.hub == number).map(|late| Late { hub: 0, ..late.clone() });
+    let waits = state
+        .clients
+        .iter()
+        .map(|client| client.waits.filter(|(hub, _)| *hub == number).map(|(_, reason)| reason));
+    let unlogged = state.unlogged.iter().map(|(hub, _)| *hub == number);
+    (late.collect(), waits.collect(), unlogged.collect())
+}
+
+type Pointing = (Vec<Late>, Vec<Option<bool>>, Vec<bool>);
+
 /// Whether a request or its answer is anywhere. Who asks until it is answered asks again when it is not: to ask earlier
 /// is to double the request, and the network does that.
 fn under_way<L: Law>(state: &State<L>, client: usize, index: usize) -> bool {
@@ -487,6 +495,7 @@ impl<L: Law + Ord> Hubs<L> {
             for (client, who) in self.config.clients.iter().enumerate() {
                 if let Some(Ask::Command { .. }) = who.asks.first() {
                     let hub = client % aheads.len();
+                    self.count_sending(&mut state, client);
                     self.take_up(&mut state, client, hub, story);
                 }
             }

@@ -4,18 +4,19 @@
 //! that it tells, are told the outcomes that it tells, and must answer as it tells; the checkers watch. At the end
 //! the rule that the trace is about is broken, or, of a witness, none is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use handoff_kernel::command::{Answer, Command, Event as Logged};
 use handoff_kernel::history::{History, Seen};
 use handoff_kernel::operation::{Effect, Next, NotDone, Operation, Outcome, Stored, Version};
 use handoff_kernel::record::{Record, Status};
+use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::testing::variant::Variant;
 use handoff_kernel::time::Time;
 
 use super::{judge, past};
-use crate::model::{Breach, Edge};
+use crate::model::{Breach, Edge, Property};
 use crate::refinement::refines;
 use crate::trace::{
     EffectKind, Event, Kind, Line, OutcomeKind, RecordText, Told, Trace, agent_number, handoff_number,
@@ -61,6 +62,24 @@ pub fn replay(trace: &Trace, law: Variant) -> Result<(), String> {
     for text in &trace.header.records {
         records.push(Record::try_from(text)?);
     }
+    let ids: BTreeSet<u8> = records.iter().map(|record| record.id).collect();
+    if ids.len() != records.len() {
+        return Err("a handoff is on record twice at the beginning".into());
+    }
+    let header = &trace.header;
+    let properties = Rule::ALL.map(Property::Rule).into_iter().chain([Property::Refinement, Property::Frame]);
+    if !properties.into_iter().any(|property| property.id() == header.rule) {
+        return Err(format!("there is no rule {:?}", header.rule));
+    }
+    if trace.steps() == 0 && header.kind == Kind::Witness {
+        return Err("a witness without a step shows nothing".into());
+    }
+    let cycle = match (header.kind, header.cycle_from) {
+        (Kind::Lasso, Some(from)) if (1..=trace.steps() + 1).contains(&from) => Some(from),
+        (Kind::Lasso, _) => return Err("a way round says at which of its steps it begins".into()),
+        (Kind::Counterexample | Kind::Witness, _) => None,
+    };
+    let mut round = None;
     let mut replay = Replay {
         trace,
         law,
@@ -87,12 +106,34 @@ pub fn replay(trace: &Trace, law: Variant) -> Result<(), String> {
             return Err(at(format!("{breach} is broken before the last step")));
         }
         step = line.step;
+        if cycle.is_some_and(|from| step >= from) && round.is_none() {
+            round = Some(replay.stands());
+        }
         replay.line(line).map_err(at)?;
+    }
+    if round.is_some_and(|begin| begin != replay.stands()) {
+        return Err("the way round does not come to where it began".into());
     }
     replay.judge()
 }
 
 impl Replay<'_> {
+    /// Where everything stands, as far as it decides what follows: what is on record, and what is under way.
+    fn stands(&self) -> String {
+        let records: Vec<_> = self
+            .registers
+            .iter()
+            .map(|(id, (stored, pruned))| (id, stored.as_ref().map(|stored| &stored.record), pruned))
+            .collect();
+        let mut running: Vec<_> = self
+            .running
+            .values()
+            .map(|running| format!("{:?} {:?}", running.operation.effect(), running.asker))
+            .collect();
+        running.sort();
+        format!("{records:?} {running:?}")
+    }
+
     fn note(&mut self, breach: Option<impl Into<Breach>>) {
         self.breaches.extend(breach.map(Into::into));
     }
@@ -111,8 +152,10 @@ impl Replay<'_> {
                     None => None,
                 };
                 let new = Operation::new(self.law, handoff_number(handoff)?, command);
-                self.running.insert(*operation, Running { operation: new, asker });
-                Ok(())
+                match self.running.insert(*operation, Running { operation: new, asker }) {
+                    None => Ok(()),
+                    Some(_) => Err(format!("#{operation} is under way already")),
+                }
             }
             Event::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
                 let told = Effected { effect: *effect, outcome: *outcome, took_effect: *took_effect };
@@ -135,7 +178,7 @@ impl Replay<'_> {
             },
             Event::Crashes { operations } => {
                 for operation in operations {
-                    self.running.remove(operation);
+                    self.running.remove(operation).ok_or_else(|| format!("#{operation} is not under way"))?;
                 }
                 Ok(())
             }
@@ -184,6 +227,17 @@ impl Replay<'_> {
             Effect::Insert { record, event } => (EffectKind::Insert, Some((record.clone(), event.clone()))),
             Effect::Swap { next, event, .. } => (EffectKind::Swap, Some((next.clone(), event.clone()))),
         };
+        let writes = asks != EffectKind::Load;
+        let fits = match told.outcome {
+            OutcomeKind::Loaded => !writes && !told.took_effect,
+            OutcomeKind::Written => writes && told.took_effect,
+            OutcomeKind::Conflict => writes && !told.took_effect,
+            OutcomeKind::Unknown => writes || !told.took_effect,
+            OutcomeKind::Failed => !told.took_effect,
+        };
+        if !fits {
+            return Err(format!("{:?} is no outcome of what #{number} asks for", told.outcome));
+        }
         if asks != told.effect {
             return Err(format!("#{number} asks for {asks:?}, and not {:?}", told.effect));
         }
@@ -257,6 +311,8 @@ impl Replay<'_> {
         }
         let late = judge::in_time(self.trace.header.bound, time, next, event.kind);
         self.note(late);
+        let swept = judge::after_sweep(before, event.kind);
+        self.note(swept);
         let wrong = asker.and_then(|(_, really)| judge::rightful(*really, next, event.kind));
         self.note(wrong);
         self.see(&Seen::Committed { command, next, event });
@@ -274,6 +330,12 @@ impl Replay<'_> {
             None => None,
         };
         let statuses: Vec<Status> = stored.iter().map(|stored| stored.record.status()).collect();
+        let before = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
+        let before = before.map(|stored| &stored.record);
+        let after = stored.as_ref().map(|stored| &stored.record);
+        if let Edge::Breach(breach) = refines((before, false), (after, false)) {
+            self.breaches.push(breach);
+        }
         self.registers.insert(id, (stored, false));
         self.see(&Seen::Located { handoff: &id, statuses: &statuses });
         Ok(())

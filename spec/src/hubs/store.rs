@@ -42,10 +42,12 @@ impl<L: Law + Ord> Hubs<L> {
         let version = register.next_version;
         register.next_version = Version(version.0 + 1);
         let before = register.stored.replace(Stored { record: next.clone(), version });
+        let swept = judge::after_sweep(before.as_ref().map(|stored| &stored.record), event.kind);
         if !self.config.trust.durable {
             register.before = Some(before);
         }
         let late = judge::in_time(self.config.bound, state.time, next, event.kind);
+        note(state, swept);
         note(state, late);
         if let Asker::Client(client, _) = asker {
             let wrong = judge::rightful(self.config.clients[client].agent, next, event.kind);

@@ -31,16 +31,16 @@ pub fn sound(profile: Profile) -> Vec<Config> {
     vec![
         Config {
             name: "race",
-            says: "Instances, named ones and an anonymous one, accept at the deadline, while a janitor sweeps and the \
-                   store loses answers.",
+            says: "Two instances (three in deep) accept at the deadline, one of them without a claim_id, while a janitor \
+                   sweeps and the store loses answers.",
             records: vec![pending(5)],
             clients: some(
                 2,
                 2,
                 vec![
-                    once(ALICE, &[accept(Some(1))]),
-                    once(ALICE, &[accept(None)]),
-                    once(ALICE, &[accept(Some(2))]),
+                    twice(ALICE, &[accept(Some(1))]),
+                    twice(ALICE, &[accept(None)]),
+                    twice(ALICE, &[accept(Some(2))]),
                 ],
             ),
             hubs: 2,
@@ -55,9 +55,9 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             says: "The holder completes and declines, somebody else tries to complete, and the claim lapses meanwhile.",
             records: vec![claimed(Some(1), 4, 1)],
             clients: vec![
-                once(ALICE, &[complete(Some(1))]),
-                once(ALICE, &[reject(Some(1))]),
-                once(ALICE, &[complete(Some(2))]),
+                twice(ALICE, &[complete(Some(1))]),
+                twice(ALICE, &[reject(Some(1))]),
+                twice(ALICE, &[complete(Some(2))]),
             ],
             hubs: 2,
             time: (5, 6),
@@ -68,7 +68,8 @@ pub fn sound(profile: Profile) -> Vec<Config> {
         },
         Config {
             name: "life",
-            says: "From start to completion, with retries under the same ids, a second instance, a crash and lost answers.",
+            says: "From start to completion, with retries under the same ids and lost answers, a crash (from ci on) and a second \
+                   instance (in deep).",
             records: vec![None],
             clients: some(
                 2,
@@ -76,7 +77,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 vec![
                     twice(BOB, &[begin(0, 6, Some(9))]),
                     twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
-                    once(ALICE, &[accept(Some(2))]),
+                    twice(ALICE, &[accept(Some(2))]),
                 ],
             ),
             hubs: 2,
@@ -93,14 +94,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             hubs: 2,
             network: Network::Messages,
             time: (6, 6),
-            faults: Faults {
-                losses: 1,
-                doubles: more(0, 1, 1),
-                crashes: 1,
-                lost_answers: more(0, 1, 1),
-                ..Faults::NONE
-            },
-            witnesses: &["kept-through-a-crash", "answered-in-the-end"],
+            faults: Faults { losses: 1, doubles: 1, crashes: 1, lost_answers: more(0, 1, 1), ..Faults::NONE },
             ..Config::PLAIN
         },
         Config {
@@ -111,7 +105,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 3,
                 3,
                 vec![
-                    once(BOB, &[begin(0, 6, None), accept(Some(1))]),
+                    twice(BOB, &[begin(0, 6, None), accept(Some(1))]),
                     once(BOB, &[begin(1, 6, None)]),
                     once(EVE, &[begin(2, 6, None), accept(Some(2))]),
                     once(ALICE, &[reject(None)]),
@@ -128,14 +122,14 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             records: vec![pending(5)],
             clients: some(
                 1,
-                2,
+                1,
                 vec![once(ALICE, &[accept(Some(1)), complete(Some(1))]), once(ALICE, &[accept(None)])],
             ),
             hubs: 2,
             time: (4, 6),
             epsilon: 1,
-            sweeps: more(1, 2, 1).into(),
-            faults: Faults { clock_steps: more(1, 0, 1), ..Faults::NONE },
+            sweeps: 1,
+            faults: Faults { clock_steps: more(1, 2, 2), lost_answers: more(0, 1, 0), ..Faults::NONE },
             ..Config::PLAIN
         },
         Config {
@@ -143,9 +137,9 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             says: "Two handoffs are pending or started, one expires, and polls look meanwhile.",
             records: vec![pending(5), second(None)],
             clients: vec![
-                once(BOB, &[begin_second(9)]),
-                once(ALICE, &[Ask::Poll, Ask::Poll]),
-                once(ALICE, &[Ask::Wait, accept(Some(1))]),
+                twice(BOB, &[begin_second(9)]),
+                twice(ALICE, &[Ask::Poll, Ask::Poll]),
+                twice(ALICE, &[Ask::Wait, accept(Some(1))]),
             ],
             hubs: 2,
             time: (5, 6),
@@ -159,7 +153,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             says: "Commands on two handoffs at once, through the same hubs: neither feels the other.",
             records: vec![pending(5), second(claimed(Some(1), 4, 1))],
             clients: vec![
-                once(ALICE, &[accept(Some(1)), complete(Some(1))]),
+                twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
                 once(ALICE, &[complete_second(Some(1))]),
             ],
             hubs: 2,
@@ -178,7 +172,27 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ],
             faults: Faults { crashes: more(1, 2, 3), lost_answers: 1, ..Faults::NONE },
             trust: Trust { log: Log::AfterCompleted, ..Trust::PROTOCOL },
-            witnesses: &["log-completed-after-a-crash"],
+            witnesses: &["log-completed-after-a-crash", "kept-through-a-crash"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "lost",
+            says: "One client whose message is lost on the way, and which asks again.",
+            records: vec![None],
+            clients: vec![twice(BOB, &[begin(0, 9, None)])],
+            network: Network::Messages,
+            faults: Faults { losses: 1, ..Faults::NONE },
+            witnesses: &["answered-in-the-end"],
+            ..Config::PLAIN
+        },
+        Config {
+            name: "unavailable",
+            says: "Stores that fail beside clients that ask again.",
+            records: vec![None],
+            clients: vec![twice(BOB, &[begin(0, 9, None)])],
+            hubs: 2,
+            faults: Faults { failures: 1, lost_answers: 1, ..Faults::NONE },
+            witnesses: &["unavailable-and-asked-again"],
             ..Config::PLAIN
         },
     ]

@@ -1,6 +1,7 @@
 //! The interesting case of each rule, as a step of this model shows it.
 
 use handoff_kernel::law::Law;
+use handoff_kernel::operation::Effect;
 use handoff_kernel::record::{Record, Rejection, State as RecordState, Status};
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
@@ -24,6 +25,13 @@ fn changed<'a, L: Law>(before: &'a State<L>, after: &'a State<L>) -> Option<(May
 
 fn now_is<L: Law>(before: &State<L>, after: &State<L>, is: impl Fn(&Record<Small>) -> bool) -> bool {
     changed(before, after).and_then(|(_, after)| after).is_some_and(is)
+}
+
+/// Whether a hub has decided a claim, and the store does not have it yet.
+fn about_to_claim<L: Law>(state: &State<L>) -> bool {
+    state.hubs.iter().flat_map(|hub| &hub.running).any(|running| {
+        matches!(running.operation.effect(), Effect::Swap { next, .. } if next.status() == Status::Claimed)
+    })
 }
 
 /// Every witness that a configuration can name.
@@ -76,13 +84,13 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
         Witness {
             rule: Rule::S7,
             name: "kept-through-a-crash",
-            says: "The start was acknowledged, its hub died, and the handoff is found.",
+            says: "The start was acknowledged, its hub died, and when it is there again the handoff is found.",
+            // With one hub: it is down, and nobody can have been answered since.
             seen: |before, lines, _| {
                 let acknowledged = before.clients.first().is_some_and(|client| client.at.is_none());
-                let found = tells(lines, |event| {
-                    matches!(event, Event::Effect { effect: EffectKind::Load, record: Some(_), .. })
-                });
-                acknowledged && before.left.crashes == 0 && found
+                let found = before.registers.iter().any(|register| register.record().is_some());
+                let restarts = tells(lines, |event| matches!(event, Event::Restarts));
+                before.hubs.len() == 1 && acknowledged && found && restarts
             },
         },
         Witness {
@@ -187,9 +195,45 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
         Witness {
             rule: Rule::L3,
             name: "answered-in-the-end",
-            says: "A request was lost on the way; the client asks again and is answered.",
+            says: "A message was lost on the way; the client asks again and is answered.",
+            // With one client: the message was its own.
             seen: |before, lines, _| {
-                before.left.losses == 0 && tells(lines, |event| matches!(event, Event::Receives { .. }))
+                let again = before.clients.len() == 1 && before.clients[0].sent == 2;
+                let received = tells(lines, |event| matches!(event, Event::Receives { .. }));
+                before.left.losses == 0 && again && received
+            },
+        },
+        Witness {
+            rule: Rule::L3,
+            name: "unavailable-and-asked-again",
+            says: "The store could not, and the client was told so; it asks again and is answered.",
+            // With one client: it was the one that was told.
+            seen: |before, lines, _| {
+                let again = before.clients.len() == 1 && before.clients[0].sent == 2;
+                let started =
+                    |event: &Event| matches!(event, Event::Answers { verdict: Told::Started { .. }, .. });
+                before.left.failures == 0 && again && tells(lines, started)
+            },
+        },
+        Witness {
+            rule: Rule::S3,
+            name: "paused-claim-comes-to-nothing",
+            says: "A claim was decided in time and its commit paused; a sweep came in between, and the claim finds a \
+                   conflict.",
+            seen: |before, _, after| {
+                let swept =
+                    before.registers.iter().filter_map(|register| register.record()).any(|record| {
+                        matches!(record.state, RecordState::Rejected(Rejection::Expired { .. }))
+                    });
+                swept && about_to_claim(before) && !about_to_claim(after)
+            },
+        },
+        Witness {
+            rule: Rule::S4,
+            name: "pruned-and-refused",
+            says: "What retention removed is started again, and refused as expired.",
+            seen: |before, lines, _| {
+                before.registers.iter().any(|register| register.pruned) && refused(lines, "expired")
             },
         },
     ]
