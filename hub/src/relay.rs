@@ -19,7 +19,7 @@ use handoff_kernel::law::Protocol;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::refusal::{Field, Refusal};
-use handoff_kernel::step::{Transition, seen_by, step};
+use handoff_kernel::step::{open_to_claims, seen_by};
 use handoff_kernel::time::{Millis, Time};
 
 use crate::clock::{Clock, DecidingClock};
@@ -499,7 +499,7 @@ impl<C: Clock> Relay<C> {
         let (mut passed_over, mut unreadable) = (false, Vec::new());
         let mut shown = None;
         for record in self.store.pending_for(target) {
-            if !open_to_claims(record, now) {
+            if !open_to_claims(&Protocol, record, now) {
                 passed_over = true;
                 continue;
             }
@@ -556,12 +556,6 @@ impl<C: Clock> Relay<C> {
         let artifact = if artifact { Some(self.store.artifact(&record)?) } else { None };
         Ok(Ok(Story { record, artifact }))
     }
-}
-
-/// Whether an accept would get it: asked of `step` itself, so that there is no second opinion.
-fn open_to_claims(record: &Record<Wire>, now: Time) -> bool {
-    let accept = Command::Accept { by: record.target, claim_id: None, attempt: 0, receipt: None };
-    matches!(step(&Protocol, Some(record), &accept, now), Ok(Transition::To { answer: Ok(_), .. }))
 }
 
 fn refused(refusal: Refusal, status: Option<Status>) -> Reply {

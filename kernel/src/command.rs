@@ -69,6 +69,19 @@ pub struct Start<N: Names> {
 }
 
 impl<N: Names> Start<N> {
+    /// What the artifact of this record said: the other way round from [`Self::pending`].
+    #[must_use]
+    pub fn of(record: &Record<N>) -> Self {
+        Self {
+            id: record.id.clone(),
+            author: record.author.clone(),
+            target: record.target.clone(),
+            digest: record.digest.clone(),
+            expires_at: record.expires_at,
+            claim_ttl: record.claim_ttl,
+        }
+    }
+
     /// The handoff that it makes when it arrives.
     #[must_use]
     pub fn pending(&self, started_at: Time) -> Record<N> {

@@ -164,6 +164,11 @@ fn start<N: Names, L: Law>(
     Ok(Transition::To { next, event, answer })
 }
 
+/// Whether an accept by its target would get it now: what a poll may show (rule S12).
+pub fn open_to_claims<N: Names, L: Law>(law: &L, record: &Record<N>, now: Time) -> bool {
+    record.state == State::Pending && !law.overdue(record.expires_at, now)
+}
+
 /// What this agent may know of a handoff: all of it if it is a party, and otherwise not even that it exists.
 ///
 /// # Errors

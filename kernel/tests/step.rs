@@ -10,7 +10,7 @@ use handoff_kernel::law::{Law, MAX_LIFETIME, Protocol};
 use handoff_kernel::record::{Record, State, Status};
 use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::rules::{Rule, Step, check_step, repeats, state_rules, step_rules};
-use handoff_kernel::step::{Transition, seen_by, step};
+use handoff_kernel::step::{Transition, open_to_claims, seen_by, step};
 use handoff_kernel::testing::small::{ALICE, BOB, EVE, Small, commands, record, records, start};
 use handoff_kernel::testing::variant::{Fault, Machine, Variant};
 use handoff_kernel::time::{Millis, Time};
@@ -162,6 +162,32 @@ fn a_forged_step_is_refused_by_its_rule() {
             step_rules().iter().filter(|(_, _, holds)| !holds(&seen)).map(|(r, ..)| *r).collect();
         assert!(broken.contains(&rule), "{rule}: only {broken:?}");
         assert_eq!(check_step(&seen).map_err(|_| ()), Err(()), "{rule}");
+    }
+}
+
+/// What a poll may show is what an accept would get, of every record at every time.
+#[test]
+fn what_is_open_to_claims_is_what_an_accept_claims() {
+    let accept = Command::Accept { by: ALICE, claim_id: None, attempt: 0, receipt: None };
+    let mut open = 0;
+    for record in records(END).into_iter().flatten() {
+        for now in (0..=END).map(Time) {
+            let claims = matches!(
+                step(&Protocol, Some(&record), &accept, now),
+                Ok(Transition::To { answer: Ok(_), .. })
+            );
+            assert_eq!(open_to_claims(&Protocol, &record, now), claims, "{record:?} at {now:?}");
+            open += usize::from(claims);
+        }
+    }
+    assert!(open > 0);
+}
+
+#[test]
+fn a_start_that_is_read_off_a_record_is_the_one_that_made_it() {
+    for record in records(END).into_iter().flatten() {
+        let made = handoff_kernel::command::Start::of(&record).pending(record.started_at);
+        assert_eq!(made, record.with(State::Pending));
     }
 }
 

@@ -129,28 +129,34 @@ impl Sources {
     }
 
     /// What each profile came to when it was recorded.
+    /// How large each profile was and how long it took; the rates are over what both checkers looked at, side by side,
+    /// or, where there was no second opinion, over every model.
     fn profiles(&self) -> String {
         let mut out = String::from(
-            "| profile | checks | states | edges | wall time | explorer, edges/s | stateright, edges/s |\n\
-             | --- | --: | --: | --: | --: | --: | --: |\n",
+            "| profile | checks | states | edges | wall time | explorer, generated/s | unique/s | stateright, generated/s | unique/s |\n\
+             | --- | --: | --: | --: | --: | --: | --: | --: | --: |\n",
         );
         for profile in Profile::ALL {
             let Some(run) = self.measured.0.get(profile.name()) else { continue };
-            let all = || run.checks.values();
-            let both = || all().filter_map(|figures| Some((figures, figures.second_seconds?)));
-            let ours: f64 = both().map(|(figures, _)| figures.seconds).sum();
-            let edges: u64 = both().map(|(figures, _)| figures.edges).sum();
-            let theirs: f64 = both().map(|(_, seconds)| seconds).sum();
-            let generated: u64 = all().filter_map(|figures| figures.second_generated).sum();
+            let second = run.checks.values().any(|figures| figures.second_seconds.is_some());
+            let counts = |figures: &&Figures| {
+                if second { figures.second_seconds.is_some() } else { figures.depth > 0 }
+            };
+            let sum = |of: fn(&Figures) -> u64| run.checks.values().filter(counts).map(of).sum::<u64>();
+            let seconds = |of: fn(&Figures) -> f64| run.checks.values().filter(counts).map(of).sum::<f64>();
+            let (states, ours) = (sum(|figures| figures.states), seconds(|figures| figures.seconds));
+            let theirs = seconds(|figures| figures.second_seconds.unwrap_or_default());
             let _ = writeln!(
                 out,
-                "| {profile} | {} | {} | {} | {:.0} s | {} | {} |",
+                "| {profile} | {} | {} | {} | {:.0} s | {} | {} | {} | {} |",
                 run.checks.len(),
-                grouped(all().map(|figures| figures.states).sum()),
-                grouped(all().map(|figures| figures.edges).sum()),
+                grouped(run.checks.values().map(|figures| figures.states).sum()),
+                grouped(run.checks.values().map(|figures| figures.edges).sum()),
                 run.seconds,
-                rate(edges, ours),
-                rate(generated, theirs),
+                rate(sum(|figures| figures.edges), ours),
+                rate(states, ours),
+                rate(sum(|figures| figures.second_generated.unwrap_or_default()), theirs),
+                rate(states, theirs),
             );
         }
         out

@@ -5,6 +5,7 @@
 
 use core::fmt;
 use core::hash::Hash;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use handoff_kernel::rules::Rule;
@@ -23,8 +24,8 @@ pub struct Opinion {
     pub states: u64,
     /// States generated, the unique ones and the others.
     pub generated: u64,
-    /// The names of the rules that it found broken, sorted.
-    pub broken: Vec<&'static str>,
+    /// The rules that it found broken.
+    pub broken: BTreeSet<Property>,
 }
 
 fn holds<M: Model, const RULE: usize>(model: &Second<M>, state: &M::State) -> bool
@@ -66,24 +67,14 @@ where
     }
 
     fn properties(&self) -> Vec<Condition<Self>> {
-        vec![
-            Condition::always("S1 SingleWinner", holds::<M, 0>),
-            Condition::always("S2 TargetOnly", holds::<M, 1>),
-            Condition::always("S3 NoLateClaim", holds::<M, 2>),
-            Condition::always("S4 TerminalForever", holds::<M, 3>),
-            Condition::always("S5 LegalPath", holds::<M, 4>),
-            Condition::always("S6 HolderOnly", holds::<M, 5>),
-            Condition::always("S7 NoLoss", holds::<M, 6>),
-            Condition::always("S8 Verbatim", holds::<M, 7>),
-            Condition::always("S9 Repeatable", holds::<M, 8>),
-            Condition::always("S10 LogAgrees", holds::<M, 9>),
-            Condition::always("S11 ConsumedOnce", holds::<M, 10>),
-            Condition::always("S12 OldestFirst", holds::<M, 11>),
-            Condition::always("S13 TrueAuthor", holds::<M, 12>),
-            Condition::always("S14 NoEarlyExpiry", holds::<M, 13>),
-            // Never found: without one that is still awaited, stateright stops before it has seen all.
-            Condition::sometimes("(the whole model is looked at)", |_, _| false),
-        ]
+        // A condition takes no more than a function: one for each rule, whose number also gives its name.
+        macro_rules! always {
+            ($($rule:literal)*) => { [$(Condition::always(Rule::ALL[$rule].name(), holds::<M, $rule>)),*] };
+        }
+        let mut conditions = Vec::from(always![0 1 2 3 4 5 6 7 8 9 10 11 12 13]);
+        // Never found: without one that is still awaited, stateright stops before it has seen all.
+        conditions.push(Condition::sometimes("(the whole model is looked at)", |_, _| false));
+        conditions
     }
 }
 
@@ -99,8 +90,9 @@ where
 {
     let checker = stateright::Model::checker(Second(model)).threads(threads).spawn_bfs().join();
     assert!(checker.is_done(), "stateright ended before it was done");
-    let mut broken: Vec<_> = checker.discoveries().into_keys().collect();
-    broken.sort_unstable();
+    let found = checker.discoveries();
+    let rules = Rule::ALL.into_iter().filter(|rule| found.contains_key(rule.name()));
+    let broken = rules.map(Property::Rule).collect();
     Opinion { states: checker.unique_state_count() as u64, generated: checker.state_count() as u64, broken }
 }
 

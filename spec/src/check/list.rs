@@ -94,7 +94,7 @@ fn proofs(profile: Profile) -> Vec<Check> {
             ),
             method: Method::Induction,
             properties: rules(&PROVED),
-            run: Box::new(move |_, _| exact(cap)),
+            run: Box::new(move |_, _| exact(&Protocol, cap)),
         },
         Check {
             id: "proof/frame".into(),
@@ -106,56 +106,48 @@ fn proofs(profile: Profile) -> Vec<Check> {
     ]
 }
 
-fn reached(states: u64, edges: u64) -> Progress {
-    Progress { states, edges, ..Progress::default() }
+/// A report of what this looks at, and how long it takes.
+fn timed(look: impl FnOnce() -> (u64, u64, Vec<Finding>)) -> Report {
+    let stopwatch = Stopwatch::start();
+    let (states, edges, findings) = look();
+    Report {
+        reached: Progress { states, edges, ..Progress::default() },
+        findings,
+        seconds: stopwatch.elapsed().as_secs_f64(),
+        ..Report::default()
+    }
 }
 
 fn induction<L: Law>(law: &L, size: Size) -> Report {
-    let stopwatch = Stopwatch::start();
-    let proof = proof::prove(law, size);
-    let findings = proof.broken.iter().map(|cti| Finding {
-        property: cti.rule.to_string(),
-        how: format!("{}\n{}", cti.conjunct, cti.to_string().trim_end()),
-        trace: Some(proof::trace(cti, law.name())),
-    });
-    Report {
-        reached: reached(proof.records, proof.steps + proof.repeats),
-        findings: findings.collect(),
-        seconds: stopwatch.elapsed().as_secs_f64(),
-        ..Report::default()
-    }
+    timed(|| {
+        let proof = proof::prove(law, size);
+        let findings = proof.broken.iter().map(|cti| Finding {
+            property: cti.rule.to_string(),
+            how: format!("{}\n{}", cti.conjunct, cti.to_string().trim_end()),
+            trace: Some(proof::trace(cti, law.name())),
+        });
+        (proof.records, proof.steps + proof.repeats, findings.collect())
+    })
 }
 
-fn exact(cap: u8) -> Report {
-    let stopwatch = Stopwatch::start();
-    let exact = proof::exact(&Protocol, cap);
-    let findings = exact.broken.iter().map(|unlike| Finding {
-        property: "Exactness".into(),
-        how: unlike.to_string(),
-        trace: None,
-    });
-    Report {
-        reached: reached(exact.concrete, exact.steps),
-        findings: findings.collect(),
-        seconds: stopwatch.elapsed().as_secs_f64(),
-        ..Report::default()
-    }
+/// Something that went wrong without a trace: of a proof, at most one.
+fn without_trace<W: ToString>(property: &str, wrong: Option<W>) -> Vec<Finding> {
+    let finding = |wrong: W| Finding { property: property.into(), how: wrong.to_string(), trace: None };
+    wrong.into_iter().map(finding).collect()
+}
+
+fn exact<L: Law>(law: &L, cap: u8) -> Report {
+    timed(|| {
+        let exact = proof::exact(law, cap);
+        (exact.concrete, exact.steps, without_trace("Exactness", exact.broken))
+    })
 }
 
 fn frame(size: Size) -> Report {
-    let stopwatch = Stopwatch::start();
-    let frame = proof::frame(&Protocol, size);
-    let findings = frame.broken.iter().map(|astray| Finding {
-        property: Property::Frame.to_string(),
-        how: astray.to_string(),
-        trace: None,
-    });
-    Report {
-        reached: reached(frame.records, frame.operations),
-        findings: findings.collect(),
-        seconds: stopwatch.elapsed().as_secs_f64(),
-        ..Report::default()
-    }
+    timed(|| {
+        let frame = proof::frame(&Protocol, size);
+        (frame.records, frame.operations, without_trace(&Property::Frame.to_string(), frame.broken))
+    })
 }
 
 /// A check of one model.
@@ -316,5 +308,22 @@ fn caught(fault: Fault, reached: &mut Progress) -> Vec<String> {
             reached.edges += found.reached.edges;
             by_model(found.breaches.into_keys().collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_proof_finds_is_reported() {
+        let found =
+            |report: Report| report.findings.into_iter().map(|finding| finding.property).collect::<Vec<_>>();
+        let law = Variant::with(Fault::LapsesUnbounded);
+        assert!(found(induction(&law, Size::QUICK)).contains(&"S14 NoEarlyExpiry".to_owned()));
+        assert_eq!(found(exact(&law, 1)), ["Exactness"], "this law looks at what the quotient does not keep");
+        let nothing = || (0, 0, without_trace("Frame", None::<&str>));
+        assert_eq!(found(timed(nothing)), [""; 0]);
+        assert_eq!(found(timed(|| (0, 0, without_trace("Frame", Some("astray"))))), ["Frame"]);
     }
 }

@@ -28,7 +28,7 @@ pub struct Live<A> {
     pub reached: Progress,
     /// Whether that is all.
     pub complete: bool,
-    /// For each promise of the model, in order: in how many states it was made.
+    /// For each promise of the model, in order: in how many states it was made and not kept at once.
     pub promised: Vec<u64>,
     /// One way to break each promise that can be broken.
     pub lassos: Vec<Lasso<A>>,
@@ -126,7 +126,7 @@ pub fn lassos<M: Model>(model: &M, options: Options, progress: &mut dyn FnMut(&P
     }
     graph.begins.push(graph.steps.len());
     for (i, (promise, holds)) in promises.iter().zip(&holds).enumerate() {
-        live.promised[i] = holds.iter().filter(|(from, _)| *from).count() as u64;
+        live.promised[i] = holds.iter().filter(|holds| **holds == (true, false)).count() as u64;
         if let Some((stem, cycle)) = Search::new(&graph, holds).lasso() {
             live.lassos.push(named(model, &parents, promise, &stem, &cycle));
         }
@@ -230,25 +230,14 @@ impl<'g> Search<'g> {
                     stack.push(number);
                     on_stack[n] = true;
                 }
-                let next = self.graph.from(number).iter().enumerate().skip(at).find_map(|(i, step)| {
-                    let to = step.to as usize;
-                    if !self.owed[to] {
-                        return None;
-                    }
-                    if index[to] == NONE {
-                        return Some((i, step.to));
-                    }
-                    if on_stack[to] {
-                        low[n] = low[n].min(index[to]);
-                    }
-                    None
-                });
-                if let Some((i, to)) = next {
-                    // The same step is looked at again when the call returns, and then takes its part's mark.
-                    calls.push((number, i + 1));
-                    calls.push((to, 0));
+                let steps = self.graph.from(number);
+                let unseen = |step: &Step| self.owed[step.to as usize] && index[step.to as usize] == NONE;
+                if let Some(ahead) = steps[at..].iter().position(unseen) {
+                    calls.push((number, at + ahead + 1));
+                    calls.push((steps[at + ahead].to, 0));
                     continue;
                 }
+                // All that it leads to have been looked at: those on the stack are of its part, or of one around it.
                 for step in self.graph.from(number) {
                     let to = step.to as usize;
                     if self.owed[to] && on_stack[to] {

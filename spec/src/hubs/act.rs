@@ -7,7 +7,8 @@ use handoff_kernel::command::{Answer, Command};
 use handoff_kernel::history::Seen;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
-use handoff_kernel::record::State as RecordState;
+use handoff_kernel::record::Record;
+use handoff_kernel::step::open_to_claims;
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
@@ -175,10 +176,11 @@ impl<L: Law + Ord> Hubs<L> {
         self.count_sending(state, client);
         let index = state.clients[client].at.expect("who has nothing to ask does not send");
         self.post(state, Message::Request { client, index });
-        if let Ask::Command { handoff, command } = &self.config.clients[client].asks[index] {
-            let event = || trace::Event::Sends { handoff: trace::handoff(*handoff), command: command.into() };
-            story.tell(|| Line::at(state.time, client_name(client), None, event()));
-        }
+        let (handoff, command) = self.command(client, index).expect("only commands travel");
+        story.tell(|| {
+            let event = trace::Event::Sends { handoff: trace::handoff(handoff), command: command.into() };
+            Line::at(state.time, client_name(client), None, event)
+        });
     }
 
     /// A message that is under way already is not under way twice: what is sent again would be a double, and the
@@ -213,12 +215,11 @@ impl<L: Law + Ord> Hubs<L> {
     /// A client's present request comes to a hub, at once.
     pub(super) fn take_up(&self, state: &mut State<L>, client: usize, hub: usize, story: &mut Story) {
         let index = state.clients[client].at.expect("who has nothing to ask does not ask");
-        match &self.config.clients[client].asks[index] {
-            Ask::Command { .. } => self.begin_for_client(state, client, index, hub, story),
-            Ask::Poll | Ask::Wait => {
-                state.clients[client].waits = Some((hub, true));
-                self.look(state, client, hub, story);
-            }
+        if self.command(client, index).is_some() {
+            self.begin_for_client(state, client, index, hub, story);
+        } else {
+            state.clients[client].waits = Some((hub, true));
+            self.look(state, client, hub, story);
         }
     }
 
@@ -230,10 +231,7 @@ impl<L: Law + Ord> Hubs<L> {
         hub: usize,
         story: &mut Story,
     ) {
-        let who = &self.config.clients[client];
-        let Ask::Command { handoff, command } = &who.asks[index] else {
-            unreachable!("polls do not travel: Hubs are made without such")
-        };
+        let (handoff, command) = self.command(client, index).expect("polls begin nothing, they look");
         let mut command = command.clone();
         if let Command::Accept { attempt, .. } = &mut command {
             *attempt = self.draw_attempt(state);
@@ -243,11 +241,11 @@ impl<L: Law + Ord> Hubs<L> {
                 Command::Start { sender: by, .. }
                 | Command::Accept { by, .. }
                 | Command::Complete { by, .. }
-                | Command::Reject { by, .. } => *by = who.agent,
+                | Command::Reject { by, .. } => *by = self.config.clients[client].agent,
                 Command::Sweep => {}
             }
         }
-        self.start_operation(state, hub, Asker::Client(client, index), *handoff, command, story);
+        self.start_operation(state, hub, Asker::Client(client, index), handoff, command, story);
     }
 
     fn draw_attempt(&self, state: &mut State<L>) -> u8 {
@@ -312,9 +310,7 @@ impl<L: Law + Ord> Hubs<L> {
         story: &mut Story,
     ) {
         story.tell(|| {
-            let Ask::Command { command, .. } = &self.config.clients[client].asks[index] else {
-                unreachable!("polls do not travel: Hubs are made without such")
-            };
+            let (_, command) = self.command(client, index).expect("only commands travel");
             let event = trace::Event::Receives { command: command.into(), verdict: verdict.into() };
             Line::at(state.time, client_name(client), None, event)
         });
@@ -474,12 +470,17 @@ impl<L: Law + Ord> Hubs<L> {
     fn look(&self, state: &mut State<L>, client: usize, hub: usize, story: &mut Story) {
         let target = self.config.clients[client].agent;
         let now = self.read_clock(state, hub);
-        let open = state.registers.iter().filter_map(|register| register.record()).filter(|record| {
-            record.state == RecordState::Pending
-                && record.target == target
-                && !self.law.overdue(record.expires_at, Time(now))
-        });
-        let oldest = open.min_by_key(|record| (record.started_at, record.id));
+        let open = state
+            .registers
+            .iter()
+            .filter_map(|register| register.record())
+            .filter(|record| record.target == target && open_to_claims(&self.law, record, Time(now)));
+        let by_arrival = |record: &&Record<Small>| (record.started_at, record.id);
+        let oldest = if self.config.trust.shows_oldest {
+            open.min_by_key(by_arrival)
+        } else {
+            open.max_by_key(by_arrival)
+        };
         let delivers = oldest.map(|record| (record.id, record.digest));
         let shown = delivers.map(|(handoff, _)| handoff);
         if self.config.history {

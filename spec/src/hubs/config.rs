@@ -124,6 +124,8 @@ pub struct Trust {
     pub keeps_mark: bool,
     /// A waiting poll is looked at again and again, and not only when its own hub has started something.
     pub relists: bool,
+    /// A poll is shown the earliest that has arrived, of all that it could claim; otherwise the latest.
+    pub shows_oldest: bool,
     /// Faults end: [`Faults`] is a budget. Otherwise the network may lose messages for ever.
     pub faults_end: bool,
     /// Whether the janitor runs again and again, or only when it likes.
@@ -151,6 +153,7 @@ impl Trust {
         authenticates: true,
         keeps_mark: true,
         relists: true,
+        shows_oldest: true,
         faults_end: true,
         fair_janitor: true,
     };

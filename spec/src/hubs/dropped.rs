@@ -3,7 +3,7 @@
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::{ALICE, BOB, EVE};
 
-use super::asks::{accept, begin, complete, once, pending, stubborn};
+use super::asks::{accept, begin, claimed, complete, once, pending, second, stubborn};
 use super::config::{Ask, Config, Faults, Log, Network, Trust};
 
 /// An assumption, and the configuration that drops it.
@@ -125,8 +125,8 @@ pub fn dropped() -> Vec<Dropped> {
             assumes: "Some hub's janitor runs again and again.",
             config: Config {
                 name: "janitor-that-stops",
-                says: "Nobody claims the handoff, no janitor runs, and it is pending for ever.",
-                records: vec![pending(5)],
+                says: "Nobody claims the one handoff nor finishes the other, no janitor runs, and both stay for ever.",
+                records: vec![pending(5), second(claimed(Some(1), 4, 1))],
                 time: (5, 7),
                 sweeps: 1,
                 trust: Trust { fair_janitor: false, ..Trust::PROTOCOL },
@@ -150,6 +150,18 @@ pub fn dropped() -> Vec<Dropped> {
                 ..Config::PLAIN
             },
             breaks: Rule::L2,
+        },
+        Dropped {
+            assumes: "A hub's index has all that is pending, by arrival.",
+            config: Config {
+                name: "poll-shown-the-younger",
+                says: "Two handoffs are pending, and the poll is shown the one that arrived last.",
+                records: vec![pending(9), second(pending(9))],
+                clients: vec![once(ALICE, &[Ask::Poll])],
+                trust: Trust { shows_oldest: false, ..Trust::PROTOCOL },
+                ..Config::PLAIN
+            },
+            breaks: Rule::S12,
         },
         Dropped {
             assumes: "Faults end.",

@@ -71,3 +71,88 @@ pub(super) fn one_winner<C: PartialEq>(
     winner.get_or_insert(client);
     twice.then_some(Breach::of(Rule::S1, "two instances were told that one claim is theirs"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use handoff_kernel::law::Protocol;
+    use handoff_kernel::record::Claim;
+    use handoff_kernel::testing::small::{ALICE, BOB, EVE, record};
+    use handoff_kernel::testing::variant::{Fault, Variant};
+
+    use crate::model::Property;
+
+    const KINDS: [EventKind; 6] = [
+        EventKind::Started,
+        EventKind::Claimed,
+        EventKind::Completed,
+        EventKind::Rejected,
+        EventKind::Expired,
+        EventKind::ClaimExpired,
+    ];
+
+    fn broken(breach: Option<Breach>) -> Option<Property> {
+        breach.map(|breach| breach.property)
+    }
+
+    const fn rule(rule: Rule) -> Option<Property> {
+        Some(Property::Rule(rule))
+    }
+
+    #[test]
+    fn only_the_author_starts_only_the_target_acts_and_the_clock_is_nobody() {
+        let of_bob_for_alice = record(Time(9), None, State::Pending);
+        let wrong = |really, kind| broken(rightful(really, &of_bob_for_alice, kind));
+        let who = [BOB, ALICE, EVE];
+        let table = KINDS.map(|kind| who.map(|really| wrong(really, kind)));
+        let started = [None, rule(Rule::S13), rule(Rule::S13)];
+        let acted = [rule(Rule::S2), None, rule(Rule::S2)];
+        assert_eq!(table, [started, acted, acted, acted, [None; 3], [None; 3]]);
+    }
+
+    #[test]
+    fn a_claim_is_late_one_tick_after_its_bound_and_nothing_else_is_ever_late() {
+        let until_five = record(Time(5), None, State::Pending);
+        let late = |bound, time, kind| broken(in_time(bound, time, &until_five, kind));
+        assert_eq!(late(Some(2), 7, EventKind::Claimed), None);
+        assert_eq!(late(Some(2), 8, EventKind::Claimed), rule(Rule::S3));
+        assert_eq!(late(None, 8, EventKind::Claimed), None);
+        let others = KINDS.into_iter().filter(|kind| *kind != EventKind::Claimed);
+        assert!(others.map(|kind| late(Some(2), 8, kind)).all(|late| late.is_none()));
+    }
+
+    #[test]
+    fn only_a_claim_after_a_sweep_is_after_a_sweep() {
+        let with = |state| record(Time(5), None, state);
+        let swept = with(State::Rejected(Rejection::Expired { at: Time(6) }));
+        assert_eq!(broken(after_sweep(Some(&swept), EventKind::Claimed)), rule(Rule::S3));
+        assert_eq!(after_sweep(Some(&swept), EventKind::Expired), None);
+        assert_eq!(after_sweep(Some(&with(State::Pending)), EventKind::Claimed), None);
+        assert_eq!(after_sweep(None, EventKind::Claimed), None);
+    }
+
+    #[test]
+    fn two_who_are_told_of_one_claim_are_one_too_many() {
+        let claimed = Ok(Answer::Claimed { claim_id: Some(1), claimed_at: Time(5), claim_expires_at: None });
+        let mut winner = None;
+        assert_eq!(one_winner(&mut winner, 1, &Err(Refusal::AlreadyClaimed)), None);
+        assert_eq!(one_winner(&mut winner, 1, &claimed), None);
+        assert_eq!(one_winner(&mut winner, 1, &claimed), None, "the same one may be told again");
+        assert_eq!(broken(one_winner(&mut winner, 2, &claimed)), rule(Rule::S1));
+        assert_eq!(winner, Some(1));
+    }
+
+    #[test]
+    fn what_a_guard_held_back_is_said_in_the_rules_own_words() {
+        let claim = Claim { id: Some(1), at: Time(4), attempt: None, receipt: None };
+        let claimed = record(Time(9), None, State::Claimed(claim));
+        let accept = Command::Accept { by: EVE, claim_id: Some(1), attempt: 1, receipt: None };
+        let lawful = held_back(&Protocol, Some(&claimed), &accept, 5, Rule::S1);
+        assert_eq!(lawful, Breach::of(Rule::S1, "a hub's guard held its decision back"));
+        let early = Variant::with(Fault::ExpiresAtDeadline);
+        let pending = record(Time(5), None, State::Pending);
+        let breach = held_back(&early, Some(&pending), &Command::Sweep, 5, Rule::S1);
+        assert_eq!(broken(Some(breach)), rule(Rule::S14));
+        assert_ne!(breach.how, lawful.how);
+    }
+}

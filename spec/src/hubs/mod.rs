@@ -20,11 +20,13 @@ mod witness;
 
 use std::sync::Arc;
 
+use handoff_kernel::command::Command;
 use handoff_kernel::history::History;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Effect, Stored, Version};
 use handoff_kernel::record::Status;
 use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::small::Small;
 
 pub use bounds::{Bound, bounds};
 pub use config::{Ask, Client, Config, Faults, Log, Network, Trust};
@@ -104,7 +106,7 @@ pub enum Action {
 }
 
 impl<L: Law + Ord> Hubs<L> {
-    /// How often this client may still send what it asks now.
+    /// Whether this client may send what it asks now, for the first time or again.
     fn may_send(&self, state: &State<L>, client: usize) -> bool {
         let (who, progress) = (&self.config.clients[client], &state.clients[client]);
         let Some(index) = progress.at.filter(|_| progress.waits.is_none()) else { return false };
@@ -122,21 +124,24 @@ impl<L: Law + Ord> Hubs<L> {
             let Some(index) = state.clients[client].at.filter(|_| self.may_send(state, client)) else {
                 continue;
             };
-            match self.config.network {
-                Network::Messages => {
-                    let request = Message::Request { client, index };
-                    // Sending what is under way already makes a double, which is the network's to make.
-                    if !state.network.contains(&request) {
-                        actions.push(Action::Send(client));
-                    }
+            let travels = self.config.network == Network::Messages && self.command(client, index).is_some();
+            if travels {
+                // Sending what is under way already makes a double, which is the network's to make.
+                if !state.network.contains(&Message::Request { client, index }) {
+                    actions.push(Action::Send(client));
                 }
-                Network::None => {
-                    let asker = Asker::Client(client, index);
-                    let open = |hub: &Arc<Hub<L>>| hub.up && !hub.cut && hub.working_for(asker).is_none();
-                    let hubs = state.hubs.iter().enumerate().filter(|(_, hub)| open(hub));
-                    actions.extend(hubs.map(|(hub, _)| Action::Ask(client, hub)));
-                }
+            } else {
+                let asker = Asker::Client(client, index);
+                actions.extend(open_hubs(state, asker).map(|hub| Action::Ask(client, hub)));
             }
+        }
+    }
+
+    /// The command that this request is, and on which handoff; none of a poll, which does not travel.
+    fn command(&self, client: usize, index: usize) -> Option<(u8, &Command<Small>)> {
+        match &self.config.clients[client].asks[index] {
+            Ask::Command { handoff, command } => Some((*handoff, command)),
+            Ask::Poll | Ask::Wait => None,
         }
     }
 
@@ -149,10 +154,8 @@ impl<L: Law + Ord> Hubs<L> {
             for &keep in copies {
                 match message {
                     Message::Request { client, index } => {
-                        let asker = Asker::Client(*client, *index);
-                        let open = |hub: &Arc<Hub<L>>| hub.up && !hub.cut && hub.working_for(asker).is_none();
-                        let hubs = state.hubs.iter().enumerate().filter(|(_, hub)| open(hub));
-                        actions.extend(hubs.map(|(hub, _)| Action::Deliver(message.clone(), hub, keep)));
+                        let hubs = open_hubs(state, Asker::Client(*client, *index));
+                        actions.extend(hubs.map(|hub| Action::Deliver(message.clone(), hub, keep)));
                     }
                     Message::Reply { .. } => actions.push(Action::Receive(message.clone(), keep)),
                 }
@@ -371,8 +374,6 @@ impl<L: Law + Ord> Model for Hubs<L> {
                 Some(46 + small(*hub) * 2 + handoff)
             }
             Action::Look(client) => Some(52 + small(*client)),
-            Action::Follow(_) => Some(57),
-            Action::Log(hub) => Some(58 + small(*hub)),
             Action::Deliver(_, _, true)
             | Action::Receive(_, true)
             | Action::Effect(.., Fate::AnswerLost | Fate::RequestLost | Fate::Delayed | Fate::Fails)
@@ -383,6 +384,8 @@ impl<L: Law + Ord> Model for Hubs<L> {
             | Action::ShareClock(_)
             | Action::Sweep(..)
             | Action::Prune(..)
+            | Action::Follow(_)
+            | Action::Log(_)
             | Action::Forget(_) => None,
         }
     }
@@ -416,6 +419,12 @@ impl<L: Law + Ord> Model for Hubs<L> {
         ];
         all.into_iter().filter(|promise| self.config.promises.contains(&promise.rule)).collect()
     }
+}
+
+/// The hubs that can take up a request of this asker.
+fn open_hubs<L: Law>(state: &State<L>, asker: Asker) -> impl Iterator<Item = usize> {
+    let open = move |hub: &Arc<Hub<L>>| hub.up && !hub.cut && hub.working_for(asker).is_none();
+    state.hubs.iter().enumerate().filter(move |(_, hub)| open(hub)).map(|(number, _)| number)
 }
 
 /// All that points to a hub: hubs that are equal in themselves are told apart by it.

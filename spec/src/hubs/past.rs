@@ -12,24 +12,30 @@ use handoff_kernel::time::Time;
 /// Of a record that came to be otherwise, nothing is known.
 pub(super) fn past(records: &[&Record<Small>]) -> History<Small> {
     let mut history = History::default();
-    for record in records.iter().filter(|record| !record.status().is_terminal()) {
+    for record in records {
         let mut before = None;
+        let mut steps = Vec::new();
         for (command, at) in how_it_came(record) {
-            let Ok(Transition::To { next, event, answer }) = step(&Protocol, before.as_ref(), &command, at)
-            else {
-                break;
-            };
+            if let Ok(Transition::To { next, event, answer }) = step(&Protocol, before.as_ref(), &command, at)
+            {
+                before = Some(next.clone());
+                steps.push((command, at, next, event, answer));
+            }
+        }
+        if before.as_ref() != Some(*record) {
+            continue;
+        }
+        for (command, at, next, event, answer) in &steps {
             let all = [
-                Seen::Committed { command: &command, next: &next, event: &event },
-                Seen::Logged(&event),
-                Seen::Answered { handoff: &record.id, command: &command, verdict: &answer, now: at },
+                Seen::Committed { command, next, event },
+                Seen::Logged(event),
+                Seen::Answered { handoff: &record.id, command, verdict: answer, now: *at },
             ];
             for seen in all {
                 history
                     .observe(&seen)
-                    .expect("what the protocol does is lawful: this is its first or second step");
+                    .expect("what the protocol does is lawful: this is the handoff's first or second step");
             }
-            before = Some(next);
         }
     }
     history
@@ -37,15 +43,7 @@ pub(super) fn past(records: &[&Record<Small>]) -> History<Small> {
 
 /// The commands that make this record, and when.
 fn how_it_came(record: &Record<Small>) -> Vec<(Command<Small>, Time)> {
-    let artifact = Start {
-        id: record.id,
-        author: record.author,
-        target: record.target,
-        digest: record.digest,
-        expires_at: record.expires_at,
-        claim_ttl: record.claim_ttl,
-    };
-    let start = (Command::Start { sender: record.author, artifact }, record.started_at);
+    let start = (Command::Start { sender: record.author, artifact: Start::of(record) }, record.started_at);
     let accept = record.claim().map(|claim| {
         let (by, attempt) = (record.target, claim.attempt.unwrap_or_default());
         (Command::Accept { by, claim_id: claim.id, attempt, receipt: claim.receipt }, claim.at)

@@ -62,7 +62,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             hubs: 2,
             time: (5, 6),
             sweeps: 2,
-            faults: lost(more(0, 1, 1)),
+            faults: lost(more(0, 1, 2)),
             witnesses: &["wrong-claim-refused", "completed-stays-completed", "finished-at-the-last-moment"],
             ..Config::PLAIN
         },
@@ -82,7 +82,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ),
             hubs: 2,
             time: (6, 6),
-            faults: Faults { lost_answers: more(1, 2, 1), crashes: more(0, 1, 1), ..Faults::NONE },
+            faults: Faults { lost_answers: more(1, 2, 2), crashes: more(0, 1, 1), ..Faults::NONE },
             witnesses: &["the-whole-path", "own-claim-known-again"],
             ..Config::PLAIN
         },
@@ -94,7 +94,13 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             hubs: 2,
             network: Network::Messages,
             time: (6, 6),
-            faults: Faults { losses: 1, doubles: 1, crashes: 1, lost_answers: more(0, 1, 1), ..Faults::NONE },
+            faults: Faults {
+                losses: 1,
+                doubles: more(1, 1, 2),
+                crashes: 1,
+                lost_answers: more(0, 1, 2),
+                ..Faults::NONE
+            },
             ..Config::PLAIN
         },
         Config {
@@ -112,7 +118,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 ],
             ),
             hubs: 2,
-            faults: lost(more(0, 1, 0)),
+            faults: lost(more(0, 1, 2)),
             witnesses: &["other-bytes-refused", "false-author-refused", "author-may-not-accept"],
             ..Config::PLAIN
         },
@@ -129,7 +135,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             time: (4, 6),
             epsilon: 1,
             sweeps: 1,
-            faults: Faults { clock_steps: more(1, 2, 2), lost_answers: more(0, 1, 0), ..Faults::NONE },
+            faults: Faults { clock_steps: more(1, 2, 2), lost_answers: more(0, 1, 1), ..Faults::NONE },
             ..Config::PLAIN
         },
         Config {
@@ -144,7 +150,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             hubs: 2,
             time: (5, 6),
             sweeps: 2,
-            faults: lost(more(0, 1, 1)),
+            faults: lost(more(0, 1, 2)),
             witnesses: &["the-older-is-shown", "the-overdue-is-passed-over"],
             ..Config::PLAIN
         },
@@ -164,13 +170,19 @@ pub fn sound(profile: Profile) -> Vec<Config> {
         },
         Config {
             name: "log",
-            says: "One hub whose log follows the records and is completed after a crash.",
-            records: vec![None],
-            clients: vec![
-                twice(BOB, &[begin(0, 9, None)]),
-                twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
-            ],
-            faults: Faults { crashes: more(1, 2, 3), lost_answers: 1, ..Faults::NONE },
+            says: "One hub whose log follows the records of two handoffs (of one in quick) and is completed after a crash.",
+            records: vec![None, None],
+            clients: some(
+                2,
+                3,
+                vec![
+                    twice(BOB, &[begin(0, 9, None)]),
+                    twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
+                    twice(BOB, &[begin_second(9)]),
+                    once(ALICE, &[reject(None)]),
+                ],
+            ),
+            faults: Faults { crashes: more(1, 2, 3), lost_answers: more(1, 1, 2), ..Faults::NONE },
             trust: Trust { log: Log::AfterCompleted, ..Trust::PROTOCOL },
             witnesses: &["log-completed-after-a-crash", "kept-through-a-crash"],
             ..Config::PLAIN

@@ -238,3 +238,24 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
         },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use handoff_kernel::law::Protocol;
+
+    use super::super::{bounds, live, sound};
+    use super::*;
+    use crate::profile::Profile;
+
+    /// A name that no witness has would ask for nothing.
+    #[test]
+    fn every_name_is_of_a_witness_and_every_witness_is_asked_for() {
+        let bounds = bounds().into_iter().flat_map(|bound| [bound.pass, bound.fail]);
+        let configs = sound(Profile::Quick).into_iter().chain(live()).chain(bounds);
+        let asked: BTreeSet<_> = configs.flat_map(|config| config.witnesses).copied().collect();
+        let names: BTreeSet<_> = all::<Protocol>().into_iter().map(|witness| witness.name).collect();
+        assert_eq!(asked, names);
+    }
+}

@@ -23,10 +23,10 @@ use std::collections::BTreeSet;
 use handoff_kernel::command::{Answer, Command, Event as Logged, EventKind, Start};
 use handoff_kernel::history::{Broken, History, Seen};
 use handoff_kernel::law::Protocol;
-use handoff_kernel::record::{Record, State as On};
+use handoff_kernel::record::Record;
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::{Rule, Step, check_step};
-use handoff_kernel::step::{Transition, step};
+use handoff_kernel::step::{Transition, open_to_claims, step};
 use handoff_kernel::testing::small::{EVE, Small};
 use handoff_kernel::time::Time;
 
@@ -201,9 +201,11 @@ impl State {
 
     /// The oldest that this agent can claim.
     fn oldest(&self, agent: u8) -> Option<&Record<Small>> {
-        let open = self.records.iter().flatten().filter(|record| {
-            record.target == agent && record.state == On::Pending && self.now <= record.expires_at
-        });
+        let open = self
+            .records
+            .iter()
+            .flatten()
+            .filter(|record| record.target == agent && open_to_claims(&Protocol, record, self.now));
         open.min_by_key(|record| (record.started_at, record.id))
     }
 }

@@ -14,7 +14,7 @@ use handoff_kernel::record::{Claim, Completion, Decline, Record, Rejection, Stat
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::{Millis, Time};
 
-use super::quotient::{NOW, commands, representatives, starts_again};
+use super::quotient::{Cases, NOW};
 use super::size::Size;
 use crate::trace::{Ask, RecordText};
 
@@ -73,19 +73,11 @@ const ASKED: u8 = 0;
 /// Runs every command on every record, beside others.
 #[must_use]
 pub fn frame<L: Law>(law: &L, size: Size) -> Frame {
-    let commands = commands(size, law.max_lifetime());
-    let records = representatives(&size.names(), size.cap);
+    let cases = Cases::of(size, law.max_lifetime());
     let mut run = Run::new(law);
-    for before in [None].into_iter().chain(records.iter().map(Some)) {
+    for before in cases.records() {
         run.frame.records += 1;
-        for command in &commands {
-            run.ask(before, command);
-        }
-        for (record, command) in
-            before.iter().flat_map(|record| starts_again(size, record, law.max_lifetime()))
-        {
-            run.ask(Some(&record), &command);
-        }
+        cases.each(before, |before, command| run.ask(before, command));
     }
     run.frame
 }

@@ -12,7 +12,7 @@ use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::{Millis, Time};
 
 use super::cti::{Asked, Conjunct, Cti};
-use super::quotient::{NOW, commands, deadline_passes, representatives, starts_again};
+use super::quotient::{Cases, NOW, deadline_passes};
 use super::size::Size;
 
 /// What a proof looked at, and what did not follow.
@@ -62,24 +62,16 @@ impl fmt::Display for Proof {
 /// Asks every record of the invariant every command, and sees what follows.
 #[must_use]
 pub fn prove<L: Law>(law: &L, size: Size) -> Proof {
-    let commands = commands(size, law.max_lifetime());
-    let records = representatives(&size.names(), size.cap);
+    let cases = Cases::of(size, law.max_lifetime());
     let mut run = Run::new(law, size);
-    run.proof.commands = count(commands.len());
-    for before in [None].into_iter().chain(records.iter().map(Some)) {
+    run.proof.commands = count(cases.commands.len());
+    for before in cases.records() {
         run.proof.records += 1;
         if before.is_some_and(|record| !run.state_rules.iter().all(|(_, _, holds)| holds(record))) {
             continue;
         }
         run.proof.legal += 1;
-        for command in &commands {
-            run.ask(before, command);
-        }
-        for (record, command) in
-            before.iter().flat_map(|record| starts_again(size, record, law.max_lifetime()))
-        {
-            run.ask(Some(&record), &command);
-        }
+        cases.each(before, |before, command| run.ask(before, command));
     }
     Proof { broken: run.first.into_values().collect(), ..run.proof }
 }
@@ -184,6 +176,7 @@ impl<'a, L: Law> Run<'a, L> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::quotient::{commands, representatives};
     use super::*;
     use handoff_kernel::law::Protocol;
 

@@ -309,6 +309,46 @@ pub fn commands(size: Size, lifetime: Millis) -> Vec<Command<Small>> {
     size.commands(&offers)
 }
 
+/// What a proof looks at: everything that can be on record, and all that is asked of it.
+#[derive(Debug)]
+pub struct Cases {
+    size: Size,
+    lifetime: Millis,
+    records: Vec<Record<Small>>,
+    /// What is asked of every record; besides, each is started again by everybody.
+    pub commands: Vec<Command<Small>>,
+}
+
+impl Cases {
+    /// All cases of this size, where no artifact may live longer than this.
+    #[must_use]
+    pub fn of(size: Size, lifetime: Millis) -> Self {
+        let records = representatives(&size.names(), size.cap);
+        Self { size, lifetime, records, commands: commands(size, lifetime) }
+    }
+
+    /// No record at all, and every one.
+    pub fn records(&self) -> impl Iterator<Item = Option<&Record<Small>>> {
+        [None].into_iter().chain(self.records.iter().map(Some))
+    }
+
+    /// Asks all that can be asked of this one.
+    pub fn each(
+        &self,
+        before: Option<&Record<Small>>,
+        mut ask: impl FnMut(Option<&Record<Small>>, &Command<Small>),
+    ) {
+        for command in &self.commands {
+            ask(before, command);
+        }
+        for (record, command) in
+            before.iter().flat_map(|record| starts_again(self.size, record, self.lifetime))
+        {
+            ask(Some(&record), &command);
+        }
+    }
+}
+
 /// Every start of the bytes on record, and the record: as it is, and, if that is in the same class, as it would be
 /// if it expired later than any artifact may. No clock that never goes back meets such a one, but it can be written
 /// down.

@@ -133,14 +133,7 @@ impl Size {
     /// artifact of the same digest would be acknowledged as a repeat.
     #[must_use]
     pub fn again(self, record: &Record<Small>) -> Vec<Command<Small>> {
-        let artifact = Start {
-            id: record.id,
-            author: record.author,
-            target: record.target,
-            digest: record.digest,
-            expires_at: record.expires_at,
-            claim_ttl: record.claim_ttl,
-        };
+        let artifact = Start::of(record);
         (0..self.agents).map(|sender| Command::Start { sender, artifact: artifact.clone() }).collect()
     }
 }
