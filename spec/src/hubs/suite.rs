@@ -62,7 +62,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             hubs: 2,
             time: (5, 6),
             sweeps: 2,
-            faults: lost(more(0, 1, 2)),
+            faults: lost(more(0, 1, 1)),
             witnesses: &["wrong-claim-refused", "completed-stays-completed", "finished-at-the-last-moment"],
             ..Config::PLAIN
         },
