@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use handoff_kernel::command::{Command, EventKind};
 use handoff_kernel::ident::{AgentId, ClaimId, Digest, HandoffId, Wire};
 use handoff_kernel::law::{Law, MAX_LIFETIME, Protocol};
-use handoff_kernel::record::{Record, State, Status};
+use handoff_kernel::record::{Record, Rejection, State, Status};
 use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::rules::{Rule, Step, check_step, repeats, state_rules, step_rules};
 use handoff_kernel::step::{Transition, open_to_claims, seen_by, step};
@@ -148,6 +148,40 @@ fn forgeries() -> Vec<Forgery> {
     // Told a last moment that its author never set.
     let unbounded = Answer::Claimed { claim_id: Some(1), claimed_at: now, claim_expires_at: Some(Time(9)) };
     all.push((Rule::S9, Some(claimed.clone()), accept.clone(), Ok(Transition::Same(unbounded))));
+    // A receipt that goes missing on its way onto the record; then an attempt.
+    let with_receipt = [
+        (&pending, Command::Accept { by: ALICE, claim_id: Some(1), attempt: 1, receipt: Some(7) }),
+        (&claimed, Command::Complete { by: ALICE, claim_id: Some(1), result: None, receipt: Some(7) }),
+        (&claimed, Command::Reject { by: ALICE, claim_id: Some(1), reason: 0, receipt: Some(7) }),
+        (&pending, Command::Reject { by: ALICE, claim_id: None, reason: 0, receipt: Some(7) }),
+    ];
+    for (before, command) in with_receipt {
+        let (mut next, event, answer) = to(Some(before), &command);
+        match &mut next.state {
+            State::Claimed(claim) => claim.receipt = None,
+            State::Completed { completion, .. } => completion.receipt = None,
+            State::Rejected(Rejection::Declined { decline, .. }) => decline.receipt = None,
+            State::Pending | State::Rejected(_) => panic!("none of these has a receipt"),
+        }
+        all.push((Rule::S9, Some(before.clone()), command, make((next, event, answer))));
+    }
+    let (mut next, event, answer) = to(Some(&pending), &accept);
+    if let State::Claimed(claim) = &mut next.state {
+        claim.attempt = Some(2);
+    }
+    all.push((Rule::S9, Some(pending.clone()), accept.clone(), make((next, event, answer))));
+    // A sweep, and a completion, that leave a deadline that has passed for later.
+    let overdue = record(Time(0), None, State::Pending);
+    let swept = Ok(Transition::Same(Answer::Swept));
+    all.push((Rule::S15, Some(overdue.clone()), Command::Sweep, swept));
+    all.push((Rule::S15, Some(overdue.clone()), accept.clone(), Err(Refusal::Expired)));
+    // The deadline is carried out, and the asker told something else.
+    let (next, event, _) = to(Some(&overdue), &accept);
+    all.push((Rule::S15, Some(overdue), accept.clone(), make((next, event, Err(Refusal::NotFound)))));
+    // A stranger is told more than that there is nothing, of what there is and of what there is not.
+    let stranger = Command::Accept { by: EVE, claim_id: Some(1), attempt: 1, receipt: None };
+    all.push((Rule::S16, Some(pending.clone()), stranger.clone(), Err(Refusal::WrongAgent)));
+    all.push((Rule::S16, None, stranger, Err(Refusal::Expired)));
     // Told that somebody else's claim is its own.
     let theirs = Answer::Claimed { claim_id: Some(2), claimed_at: now, claim_expires_at: None };
     all.push((Rule::S1, Some(claimed), accept, Ok(Transition::Same(theirs))));
@@ -230,10 +264,10 @@ fn an_artifact_may_expire_seven_days_from_now_and_not_later() {
 #[test]
 fn only_parties_learn_that_a_handoff_exists() {
     let known = record(Time(3), None, State::Pending);
-    assert_eq!(seen_by(Some(&known), &ALICE), Ok(&known));
-    assert_eq!(seen_by(Some(&known), &BOB), Ok(&known));
-    assert_eq!(seen_by(Some(&known), &EVE), Err(Refusal::NotFound));
-    assert_eq!(seen_by::<Small>(None, &ALICE), Err(Refusal::NotFound));
+    assert_eq!(seen_by(&Protocol, Some(&known), &ALICE), Ok(&known));
+    assert_eq!(seen_by(&Protocol, Some(&known), &BOB), Ok(&known));
+    assert_eq!(seen_by(&Protocol, Some(&known), &EVE), Err(Refusal::NotFound));
+    assert_eq!(seen_by::<Small, _>(&Protocol, None, &ALICE), Err(Refusal::NotFound));
 }
 
 /// What ships is what is checked: the same `step`, over text.

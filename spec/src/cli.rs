@@ -72,7 +72,7 @@ struct Check {
     /// How much: quick while one works, ci before anything lands, deep when there is time
     #[arg(long, value_enum, default_value_t = ProfileArg::Quick)]
     profile: ProfileArg,
-    /// Only the checks that speak of this rule: S1 to S14, L1 to L3
+    /// Only the checks that speak of this rule: S1 to S16, L1 to L3
     #[arg(long, value_name = "ID", value_parser = rule)]
     rule: Option<Rule>,
     /// Only the check of this id, as `hubs/race`

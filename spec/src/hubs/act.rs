@@ -448,6 +448,9 @@ impl<L: Law + Ord> Hubs<L> {
             }
         };
         let Asker::Client(client, index) = asker else { return };
+        let record = state.registers[usize::from(handoff)].record();
+        let hidden = judge::hidden(record, command, done.status);
+        note(state, hidden);
         if let Some(verdict) = &verdict {
             if self.config.history {
                 let seen = Seen::Answered { handoff: &handoff, command, verdict, now: Time(now) };

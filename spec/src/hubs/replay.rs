@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use handoff_kernel::command::{Answer, Command, Event as Logged};
+use handoff_kernel::command::{Command, Event as Logged};
 use handoff_kernel::history::{History, Seen};
-use handoff_kernel::operation::{Effect, Next, NotDone, Operation, Outcome, Stored, Version};
+use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome, Stored, Version};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
@@ -268,7 +268,7 @@ impl Replay<'_> {
             }
             Next::Done(done) => {
                 self.answers.insert(number, Told::from(&done.verdict));
-                self.answered(id, &command, &done.verdict, asker, now);
+                self.answered(id, &command, &done, asker, now);
             }
         }
         Ok(())
@@ -278,11 +278,11 @@ impl Replay<'_> {
         &mut self,
         id: u8,
         command: &Command<Small>,
-        verdict: &Result<Answer<Small>, NotDone>,
+        done: &Done<Small>,
         asker: Option<(String, u8)>,
         now: Time,
     ) {
-        let verdict = match verdict {
+        let verdict = match &done.verdict {
             Ok(answer) => Ok(answer.clone()),
             Err(NotDone::Refused(refusal)) => Err(*refusal),
             Err(NotDone::Unavailable) => return,
@@ -294,6 +294,9 @@ impl Replay<'_> {
             }
         };
         let Some((client, _)) = asker else { return };
+        let record = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
+        let hidden = judge::hidden(record.map(|stored| &stored.record), command, done.status);
+        self.note(hidden);
         self.see(&Seen::Answered { handoff: &id, command, verdict: &verdict, now });
         let twice = judge::one_winner(self.winners.entry(id).or_default(), client, &verdict);
         self.note(twice);

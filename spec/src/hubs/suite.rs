@@ -63,7 +63,12 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             time: (5, 6),
             sweeps: 2,
             faults: lost(more(0, 1, 1)),
-            witnesses: &["wrong-claim-refused", "completed-stays-completed", "finished-at-the-last-moment"],
+            witnesses: &[
+                "wrong-claim-refused",
+                "completed-stays-completed",
+                "finished-at-the-last-moment",
+                "late-finish-refused",
+            ],
             ..Config::PLAIN
         },
         Config {
@@ -119,7 +124,12 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ),
             hubs: 2,
             faults: lost(more(0, 1, 2)),
-            witnesses: &["other-bytes-refused", "false-author-refused", "author-may-not-accept"],
+            witnesses: &[
+                "other-bytes-refused",
+                "false-author-refused",
+                "author-may-not-accept",
+                "stranger-finds-nothing",
+            ],
             ..Config::PLAIN
         },
         Config {

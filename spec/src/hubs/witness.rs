@@ -1,5 +1,6 @@
 //! The interesting case of each rule, as a step of this model shows it.
 
+use handoff_kernel::command::Command;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::Effect;
 use handoff_kernel::record::{Record, Rejection, State as RecordState, Status};
@@ -171,6 +172,32 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
                     let RecordState::Completed { claim, completion } = &record.state else { return false };
                     record.claim_ttl.is_some_and(|ttl| completion.at == claim.at.plus(ttl))
                 })
+            },
+        },
+        Witness {
+            rule: Rule::S15,
+            name: "late-finish-refused",
+            says: "A completion that comes after the claim has lapsed lets it lapse, and is told claim_expired.",
+            seen: |before, lines, after| {
+                let lapses = now_is(before, after, |record| {
+                    matches!(record.state, RecordState::Rejected(Rejection::ClaimExpired { .. }))
+                });
+                lapses
+                    && before
+                        .hubs
+                        .iter()
+                        .flat_map(|hub| &hub.running)
+                        .any(|running| matches!(running.operation.command(), Command::Complete { .. }))
+                    && refused(lines, "claim_expired")
+            },
+        },
+        Witness {
+            rule: Rule::S16,
+            name: "stranger-finds-nothing",
+            says: "A stranger accepts a handoff that is there, and is told not_found.",
+            seen: |before, lines, _| {
+                before.registers.iter().any(|register| register.record().is_some())
+                    && refused(lines, "not_found")
             },
         },
         Witness {

@@ -407,7 +407,9 @@ impl Replay {
             | Rule::S11
             | Rule::S12
             | Rule::S13
-            | Rule::S14 => false,
+            | Rule::S14
+            | Rule::S15
+            | Rule::S16 => false,
         }
     }
 }

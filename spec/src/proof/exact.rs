@@ -13,7 +13,7 @@ use handoff_kernel::command::{Answer, Command, EventKind};
 use handoff_kernel::law::Law;
 use handoff_kernel::record::{Record, Rejection, State};
 use handoff_kernel::refusal::Refusal;
-use handoff_kernel::rules::{Step, StepRule, repeats, step_rules};
+use handoff_kernel::rules::{STEP_RULES, Step, StepRule, repeats, step_rules};
 use handoff_kernel::step::{Transition, step};
 use handoff_kernel::testing::small::{ALICE, BOB, Small};
 use handoff_kernel::time::{Millis, Time};
@@ -94,7 +94,7 @@ struct Outcome {
     after: Option<Class>,
     event: Option<(EventKind, Option<u8>, bool)>,
     said: Result<Said, Refusal>,
-    obeys: [bool; 13],
+    obeys: [bool; STEP_RULES],
     repeats: bool,
 }
 
@@ -169,7 +169,7 @@ struct Run<'a, L> {
     law: &'a L,
     cap: u8,
     view: fn(&Class) -> Class,
-    rules: [StepRule<Small>; 13],
+    rules: [StepRule<Small>; STEP_RULES],
     offers: BTreeMap<Offer, (Time, Option<Millis>)>,
     groups: BTreeMap<Class, Group>,
     /// What comes of a command on no record, by the representative command.
