@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use handoff_kernel::command::{Answer, Command};
+use handoff_kernel::command::{Answer, Command, Event};
 use handoff_kernel::history::Seen;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
@@ -13,7 +13,7 @@ use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
 use super::config::{Ask, Log, Network};
-use super::state::{Asker, Late, Message, Running, State};
+use super::state::{Asker, Late, Message, Running, State, Unlogged};
 use super::store::Write;
 use super::{Action, Fate, Hubs, judge};
 use crate::model::{Breach, Story};
@@ -29,6 +29,15 @@ fn client_name(client: usize) -> String {
 
 pub(super) fn known<L: Law>(state: &State<L>, handoff: u8) -> Option<RecordText> {
     state.registers[usize::from(handoff)].record().map(RecordText::from)
+}
+
+/// What the log lacks of each record is to be written: the record says what that is.
+fn complete_log<L: Law>(state: &mut State<L>, hub: usize) {
+    for (register, logged) in state.registers.iter().zip(&state.logged) {
+        let missing = register.record().into_iter().flat_map(Event::that_made).skip(*logged);
+        let unlogged = |event| Unlogged { hub, event, found_missing: true };
+        state.unlogged.extend(missing.map(unlogged));
+    }
 }
 
 /// What is broken first is what is said; the state goes nowhere from there.
@@ -80,8 +89,8 @@ impl<L: Law + Ord> Hubs<L> {
                 self.look(state, *client, hub, story);
             }
             Action::Log(hub) => {
-                let first = state.unlogged.iter().position(|(whose, _)| whose == hub);
-                let (_, event) = state.unlogged.remove(first.expect("there is one to log"));
+                let first = state.unlogged.iter().position(|unlogged| unlogged.hub == *hub);
+                let Unlogged { event, .. } = state.unlogged.remove(first.expect("there is one to log"));
                 self.log(state, *hub, &event, story);
             }
             Action::Forget(handoff) => self.forget(state, *handoff, story),
@@ -99,9 +108,7 @@ impl<L: Law + Ord> Hubs<L> {
                 if !self.config.trust.keeps_mark {
                     hub.mark = 0;
                 }
-                if self.config.trust.log == Log::AfterForgotten {
-                    state.unlogged.retain(|(whose, _)| whose != number);
-                }
+                state.unlogged.retain(|unlogged| unlogged.hub != *number);
                 for client in &mut state.clients {
                     client.waits = client.waits.filter(|(hub, _)| hub != number);
                 }
@@ -110,6 +117,9 @@ impl<L: Law + Ord> Hubs<L> {
             }
             Action::Restart(number) => {
                 state.hub(*number).up = true;
+                if self.config.trust.log == Log::AfterCompleted {
+                    complete_log(state, *number);
+                }
                 (*number, trace::Event::Restarts)
             }
             Action::Cut(number) => {

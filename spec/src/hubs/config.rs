@@ -8,6 +8,8 @@ use handoff_kernel::record::Record;
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
 
+use crate::model::Property;
+
 /// One world, made small.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -42,6 +44,8 @@ pub struct Config {
     pub retention: Option<u64>,
     /// What the store and its surroundings are trusted with.
     pub trust: Trust,
+    /// The one property whose breach is looked for: a way that breaks another first is not followed. None looks for all.
+    pub watch: Option<Property>,
     /// Whether the history checkers watch. Liveness does without: what was answered once is no state then.
     pub history: bool,
     /// The names of the witnesses that must be reached.
@@ -183,6 +187,7 @@ impl Config {
         shared_clock: None,
         retention: None,
         trust: Trust::PROTOCOL,
+        watch: None,
         history: true,
         witnesses: &[],
         promises: &[],

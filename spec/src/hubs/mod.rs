@@ -20,11 +20,11 @@ mod witness;
 
 use std::sync::Arc;
 
-use handoff_kernel::command::Command;
+use handoff_kernel::command::{Command, Event};
 use handoff_kernel::history::History;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Effect, Stored, Version};
-use handoff_kernel::record::Status;
+use handoff_kernel::record::{Record, Status};
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
 
@@ -184,7 +184,7 @@ impl<L: Law + Ord> Hubs<L> {
         if state.left.cuts > 0 {
             actions.push(Action::Cut(number));
         }
-        if state.unlogged.iter().any(|(whose, _)| *whose == number) {
+        if state.unlogged.iter().any(|unlogged| unlogged.hub == number) {
             actions.push(Action::Log(number));
         }
         for running in &hub.running {
@@ -305,7 +305,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
     }
 
     fn breach(&self, state: &State<L>) -> Option<Breach> {
-        state.breach
+        state.breach.filter(|breach| self.config.watch.is_none_or(|watched| breach.property == watched))
     }
 
     /// Hubs have no names: sorted, with everything that points to one pointing to where it is now.
@@ -325,8 +325,8 @@ impl<L: Law + Ord> Model for Hubs<L> {
         for client in &mut sorted.clients {
             client.waits = client.waits.map(|(hub, reason)| (place(hub), reason));
         }
-        for (hub, _) in &mut sorted.unlogged {
-            *hub = place(*hub);
+        for unlogged in &mut sorted.unlogged {
+            unlogged.hub = place(unlogged.hub);
         }
         sorted
     }
@@ -407,8 +407,8 @@ impl<L: Law + Ord> Model for Hubs<L> {
             LeadsTo {
                 rule: Rule::L2,
                 how: "a poll waits for ever while a handoff is pending for it",
-                from: |state| someone_waits(state) && any_is(state, Status::Pending),
-                to: |state| !someone_waits(state) || !any_is(state, Status::Pending),
+                from: |state| someone_wants(state) && any_is(state, Status::Pending),
+                to: |state| !someone_wants(state) || !any_is(state, Status::Pending),
             },
             LeadsTo {
                 rule: Rule::L3,
@@ -435,7 +435,7 @@ fn pointing<L: Law>(state: &State<L>, number: usize) -> Pointing {
         .clients
         .iter()
         .map(|client| client.waits.filter(|(hub, _)| *hub == number).map(|(_, reason)| reason));
-    let unlogged = state.unlogged.iter().map(|(hub, _)| *hub == number);
+    let unlogged = state.unlogged.iter().map(|unlogged| unlogged.hub == number);
     (late.collect(), waits.collect(), unlogged.collect())
 }
 
@@ -465,8 +465,9 @@ fn any_bounded_claim<L: Law>(state: &State<L>) -> bool {
     state.registers.iter().any(bounded)
 }
 
-fn someone_waits<L: Law>(state: &State<L>) -> bool {
-    state.clients.iter().any(|client| client.waits.is_some())
+/// Whether a poll that waits is asked and not answered: also while nobody listens to it, its hub having died.
+fn someone_wants<L: Law>(state: &State<L>) -> bool {
+    state.clients.iter().any(|client| client.wants)
 }
 
 impl<L: Law + Ord> Hubs<L> {
@@ -491,6 +492,12 @@ impl<L: Law + Ord> Hubs<L> {
             clients: self.config.clients.iter().map(Progress::first).collect(),
             network: Vec::new(),
             unlogged: Vec::new(),
+            logged: if self.config.trust.log == Log::AfterCompleted {
+                let made = |record: &Option<Record<Small>>| record.iter().flat_map(Event::that_made).count();
+                self.config.records.iter().map(made).collect()
+            } else {
+                Vec::new()
+            },
             left: self.config.faults,
             attempts: 0,
             history: Arc::new(if self.config.history {

@@ -316,6 +316,8 @@ impl Replay<'_> {
         self.note(late);
         let swept = judge::after_sweep(before, event.kind);
         self.note(swept);
+        let unlawful = judge::replaced(before, command, next, event);
+        self.note(unlawful);
         let wrong = asker.and_then(|(_, really)| judge::rightful(*really, next, event.kind));
         self.note(wrong);
         self.see(&Seen::Committed { command, next, event });

@@ -9,7 +9,7 @@ use handoff_kernel::operation::{NotDone, Operation, Stored, Version};
 use handoff_kernel::record::Record;
 use handoff_kernel::testing::small::Small;
 
-use super::config::{Client, Faults};
+use super::config::{Ask, Client, Faults};
 use crate::model::Breach;
 
 /// Everything. States share what a step leaves as it was: there are many of them.
@@ -29,8 +29,10 @@ pub struct State<L: Law> {
     pub clients: Vec<Progress>,
     /// Messages under way, sorted.
     pub network: Vec<Message>,
-    /// Events that are not in the log yet, in the order of their transitions, each with the hub that is to write it.
-    pub unlogged: Vec<(usize, Event<Small>)>,
+    /// Events that are not in the log yet, in the order of their transitions.
+    pub unlogged: Vec<Unlogged>,
+    /// How many events the log has of each handoff, where it is completed from the records after a crash.
+    pub logged: Vec<usize>,
     /// What may still go wrong.
     pub left: Faults,
     /// How many attempts were drawn.
@@ -51,6 +53,17 @@ impl<L: Law> State<L> {
     pub(super) fn register(&mut self, handoff: u8) -> &mut Register {
         Arc::make_mut(&mut self.registers[usize::from(handoff)])
     }
+}
+
+/// An event that is to be written into the log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unlogged {
+    /// The hub that is to write it.
+    pub hub: usize,
+    /// What it writes.
+    pub event: Event<Small>,
+    /// Whether it was missing when the hub came back, and was found by its record.
+    pub found_missing: bool,
 }
 
 /// One handoff's place in the store.
@@ -147,6 +160,8 @@ pub struct Progress {
     pub at: Option<usize>,
     /// How often it has sent it.
     pub sent: u8,
+    /// Whether what it asks now is a poll that waits.
+    pub wants: bool,
     /// The hub at which its poll waits, and whether that hub has reason to look.
     pub waits: Option<(usize, bool)>,
 }
@@ -172,16 +187,22 @@ pub enum Message {
     },
 }
 
+fn wants(client: &Client, at: Option<usize>) -> bool {
+    at.is_some_and(|index| client.asks[index] == Ask::Wait)
+}
+
 impl Progress {
     /// At the beginning.
     pub fn first(client: &Client) -> Self {
-        Self { at: (!client.asks.is_empty()).then_some(0), sent: 0, waits: None }
+        let at = (!client.asks.is_empty()).then_some(0);
+        Self { at, sent: 0, wants: wants(client, at), waits: None }
     }
 
     /// A definite answer has come: on to the next request.
     pub fn answered(&mut self, client: &Client) {
         self.at = self.at.map(|at| at + 1).filter(|at| *at < client.asks.len());
         self.sent = 0;
+        self.wants = wants(client, self.at);
         self.waits = None;
     }
 }

@@ -121,7 +121,8 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
             name: "log-completed-after-a-crash",
             says: "A hub dies between record and log; after its restart the missing event is written.",
             seen: |before, lines, _| {
-                before.left.crashes == 0 && tells(lines, |event| matches!(event, Event::Logs { .. }))
+                before.unlogged.first().is_some_and(|first| first.found_missing)
+                    && tells(lines, |event| matches!(event, Event::Logs { .. }))
             },
         },
         Witness {
