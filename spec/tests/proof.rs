@@ -130,6 +130,7 @@ fn lived_again(trace: &Trace, law: Variant) -> Vec<Event> {
                 record: register.as_ref().map(RecordText::from),
                 took_effect: effect != EffectKind::Load,
                 may_follow: false,
+                held: false,
             });
             match operation.next(outcome, Time(line.clock.expect("a hub has a clock"))) {
                 Next::Effect(next) => operation = next,

@@ -73,6 +73,7 @@ impl<L: Law + Ord> Hubs<L> {
             }
             Action::Lose(message) => self.lose(state, message, story),
             Action::Effect(hub, asker, fate) => self.effect(state, *hub, *asker, *fate, story),
+            Action::Hear(hub, asker) => self.hear(state, *hub, *asker, story),
             Action::Follow(late) => self.follow(state, *late, story),
             Action::Crash(_)
             | Action::Restart(_)
@@ -148,6 +149,7 @@ impl<L: Law + Ord> Hubs<L> {
             | Action::Receive(..)
             | Action::Lose(_)
             | Action::Effect(..)
+            | Action::Hear(..)
             | Action::Follow(_)
             | Action::Sweep(..)
             | Action::Prune(..)
@@ -306,9 +308,13 @@ impl<L: Law + Ord> Hubs<L> {
             self.at_hub(state, hub, event)
         });
         let operation = Operation::new(self.law.clone(), handoff, command);
-        let running = &mut state.hub(hub).running;
-        let at = running.partition_point(|other| other.asker < asker);
-        running.insert(at, Arc::new(Running { asker, operation, decided: None }));
+        self.keep(state, hub, Running { asker, operation, heard: None, decided: None });
+    }
+
+    fn keep(&self, state: &mut State<L>, hub: usize, running: Running<L>) {
+        let others = &mut state.hub(hub).running;
+        let at = others.partition_point(|other| other.asker < running.asker);
+        others.insert(at, Arc::new(running));
     }
 
     fn receive(
@@ -337,6 +343,7 @@ impl<L: Law + Ord> Hubs<L> {
         let running = Arc::unwrap_or_clone(state.hub(hub).running.remove(slot));
         match fate {
             Fate::Answered => {}
+            Fate::Held => state.left.pauses -= 1,
             Fate::AnswerLost | Fate::RequestLost | Fate::Delayed => state.left.lost_answers -= 1,
             Fate::Fails => state.left.failures -= 1,
         }
@@ -350,16 +357,16 @@ impl<L: Law + Ord> Hubs<L> {
         let mut took_effect = false;
         let outcome = match (write, fate) {
             (_, Fate::Fails) => Outcome::Failed,
-            (None, Fate::Answered) => {
+            (None, Fate::Answered | Fate::Held) => {
                 Outcome::Loaded(state.registers[usize::from(*operation.handoff())].stored.clone())
             }
-            (Some((expected, next, event)), Fate::Answered | Fate::AnswerLost) => {
+            (Some((expected, next, event)), Fate::Answered | Fate::Held | Fate::AnswerLost) => {
                 let write = Write { hub, asker, command, expected, next, event };
                 took_effect = self.write(state, &write);
-                match (fate, took_effect) {
-                    (Fate::Answered, true) => Outcome::Written,
-                    (Fate::Answered, false) => Outcome::Conflict,
-                    _ => Outcome::Unknown,
+                match (fate == Fate::AnswerLost, took_effect) {
+                    (true, _) => Outcome::Unknown,
+                    (false, true) => Outcome::Written,
+                    (false, false) => Outcome::Conflict,
                 }
             }
             (Some((expected, next, event)), Fate::Delayed) => {
@@ -394,12 +401,28 @@ impl<L: Law + Ord> Hubs<L> {
                 record: known(state, *operation.handoff()),
                 took_effect,
                 may_follow: fate == Fate::Delayed,
+                held: fate == Fate::Held,
             };
             self.at_hub(state, hub, event)
         });
-        if state.breach.is_none() {
+        if state.breach.is_some() {
+            return;
+        }
+        if fate == Fate::Held {
+            // What is written needs no deadline for its commit any more.
+            self.keep(state, hub, Running { heard: Some(outcome), decided: None, ..running });
+        } else {
             self.go_on(state, hub, running, outcome, story);
         }
+    }
+
+    /// A hub takes what the store has answered a while ago.
+    fn hear(&self, state: &mut State<L>, hub: usize, asker: Asker, story: &mut Story) {
+        let slot = state.hubs[hub].working_for(asker).expect("only what is under way goes on");
+        let mut running = Arc::unwrap_or_clone(state.hub(hub).running.remove(slot));
+        let outcome = running.heard.take().expect("only what was answered is taken");
+        story.tell(|| self.at_hub(state, hub, trace::Event::Hears { operation: asker.key(hub) }));
+        self.go_on(state, hub, running, outcome, story);
     }
 
     /// The outcome is reported, and what follows is noted: another effect, or an answer.
@@ -418,9 +441,7 @@ impl<L: Law + Ord> Hubs<L> {
             Next::Effect(operation) => {
                 let writes = operation.effect() != Effect::Load;
                 let decided = (writes && self.config.delta.is_some()).then_some(state.time);
-                let running = &mut state.hub(hub).running;
-                let at = running.partition_point(|other| other.asker < asker);
-                running.insert(at, Arc::new(Running { asker, operation, decided }));
+                self.keep(state, hub, Running { asker, operation, heard: None, decided });
             }
             Next::Done(done) => self.answer(state, hub, asker, handoff, &command, &done, now, story),
         }

@@ -99,6 +99,8 @@ pub struct Faults {
     pub lost_answers: u8,
     /// The store cannot, and says so.
     pub failures: u8,
+    /// A hub pauses between the store's answer and what it makes of it: others act meanwhile.
+    pub pauses: u8,
     /// A hub dies between two effects; it restarts whenever it likes.
     pub crashes: u8,
     /// The network loses a message.
@@ -165,8 +167,16 @@ impl Trust {
 
 impl Faults {
     /// None at all.
-    pub const NONE: Self =
-        Self { lost_answers: 0, failures: 0, crashes: 0, losses: 0, doubles: 0, cuts: 0, clock_steps: 0 };
+    pub const NONE: Self = Self {
+        lost_answers: 0,
+        failures: 0,
+        pauses: 0,
+        crashes: 0,
+        losses: 0,
+        doubles: 0,
+        cuts: 0,
+        clock_steps: 0,
+    };
 }
 
 impl Config {

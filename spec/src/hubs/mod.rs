@@ -50,8 +50,10 @@ pub struct Hubs<L> {
 /// What becomes of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is carried out, and the hub is told.
+    /// It is carried out, and the hub is told and goes on at once.
     Answered,
+    /// It is carried out, and the hub is told, but goes on later: whatever else happens meanwhile.
+    Held,
     /// It is carried out, and the hub is not told.
     AnswerLost,
     /// It is never carried out, and the hub is not told.
@@ -79,6 +81,8 @@ pub enum Action {
     Lose(Message),
     /// What a hub is doing for somebody goes on by one effect.
     Effect(usize, Asker, Fate),
+    /// A hub takes the store's answer that was held, and goes on.
+    Hear(usize, Asker),
     /// The store carries out a write of long ago.
     Follow(usize),
     /// A hub dies.
@@ -211,8 +215,15 @@ impl<L: Law + Ord> Hubs<L> {
     }
 
     fn effect_actions(&self, state: &State<L>, hub: usize, running: &Running<L>, actions: &mut Vec<Action>) {
+        if running.heard.is_some() {
+            actions.push(Action::Hear(hub, running.asker));
+            return;
+        }
         let mut push = |fate| actions.push(Action::Effect(hub, running.asker, fate));
         push(Fate::Answered);
+        if state.left.pauses > 0 {
+            push(Fate::Held);
+        }
         if state.left.failures > 0 {
             push(Fate::Fails);
         }
@@ -361,7 +372,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
             Action::Receive(Message::Request { client, .. } | Message::Reply { client, .. }, false) => {
                 Some(11 + small(*client))
             }
-            Action::Effect(hub, asker, Fate::Answered) => {
+            Action::Effect(hub, asker, Fate::Answered) | Action::Hear(hub, asker) => {
                 let asker = match asker {
                     Asker::Client(client, _) => *client,
                     Asker::Janitor(handoff) => 5 + usize::from(*handoff),
@@ -376,7 +387,10 @@ impl<L: Law + Ord> Model for Hubs<L> {
             Action::Look(client) => Some(52 + small(*client)),
             Action::Deliver(_, _, true)
             | Action::Receive(_, true)
-            | Action::Effect(.., Fate::AnswerLost | Fate::RequestLost | Fate::Delayed | Fate::Fails)
+            | Action::Effect(
+                ..,
+                Fate::Held | Fate::AnswerLost | Fate::RequestLost | Fate::Delayed | Fate::Fails,
+            )
             | Action::Lose(_)
             | Action::Crash(_)
             | Action::Cut(_)

@@ -36,6 +36,8 @@ struct Running {
     operation: Operation<Small, Variant>,
     /// The client's host and who it really is; none for a janitor.
     asker: Option<(String, u8)>,
+    /// What the store has answered, which it has not taken yet.
+    heard: Option<Outcome<Small>>,
 }
 
 struct Replay<'t> {
@@ -152,14 +154,28 @@ impl Replay<'_> {
                     None => None,
                 };
                 let new = Operation::new(self.law, handoff_number(handoff)?, command);
-                match self.running.insert(*operation, Running { operation: new, asker }) {
+                match self.running.insert(*operation, Running { operation: new, asker, heard: None }) {
                     None => Ok(()),
                     Some(_) => Err(format!("#{operation} is under way already")),
                 }
             }
-            Event::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
-                let told = Effected { effect: *effect, outcome: *outcome, took_effect: *took_effect };
-                self.effect(*operation, &told, record.as_ref(), *may_follow, line)
+            Event::Effect { operation, effect, outcome, record, took_effect, may_follow, held } => {
+                let told = Effected {
+                    effect: *effect,
+                    outcome: *outcome,
+                    took_effect: *took_effect,
+                    may_follow: *may_follow,
+                    held: *held,
+                };
+                self.effect(*operation, &told, record.as_ref(), line)
+            }
+            Event::Hears { operation } => {
+                let mut running =
+                    self.running.remove(operation).ok_or_else(|| format!("#{operation} is not under way"))?;
+                let held = running.heard.take();
+                let outcome =
+                    held.ok_or_else(|| format!("the store has answered #{operation} nothing yet"))?;
+                self.go_on(*operation, running, outcome, line)
             }
             Event::Follows { operation, took_effect, writes, record } => {
                 let ours = |(decided, _): &Late| RecordText::from(&decided.next) == **writes;
@@ -216,11 +232,13 @@ impl Replay<'_> {
         number: u32,
         told: &Effected,
         record: Option<&RecordText>,
-        may_follow: bool,
         line: &Line,
     ) -> Result<(), String> {
-        let Running { operation, asker } =
-            self.running.remove(&number).ok_or_else(|| format!("#{number} is not under way"))?;
+        let running = self.running.remove(&number).ok_or_else(|| format!("#{number} is not under way"))?;
+        if running.heard.is_some() {
+            return Err(format!("#{number} has not taken the store's last answer yet"));
+        }
+        let (operation, asker) = (&running.operation, &running.asker);
         let (command, id) = (operation.command().clone(), *operation.handoff());
         let (asks, decided) = match operation.effect() {
             Effect::Load => (EffectKind::Load, None),
@@ -244,7 +262,7 @@ impl Replay<'_> {
         let decided = decided.map(|(next, event)| Decided { command: command.clone(), next, event });
         match decided {
             Some(decided) if told.took_effect => self.write(&decided, asker.as_ref(), line.time),
-            Some(decided) if may_follow => self.late.push((decided, asker.clone())),
+            Some(decided) if told.may_follow => self.late.push((decided, asker.clone())),
             Some(_) | None => {}
         }
         self.compare(id, record)?;
@@ -261,10 +279,27 @@ impl Replay<'_> {
             OutcomeKind::Unknown => Outcome::Unknown,
             OutcomeKind::Failed => Outcome::Failed,
         };
+        if told.held {
+            self.running.insert(number, Running { heard: Some(outcome), ..running });
+            return Ok(());
+        }
+        self.go_on(number, running, outcome, line)
+    }
+
+    /// The operation takes the outcome, by its hub's clock.
+    fn go_on(
+        &mut self,
+        number: u32,
+        running: Running,
+        outcome: Outcome<Small>,
+        line: &Line,
+    ) -> Result<(), String> {
+        let Running { operation, asker, .. } = running;
+        let (command, id) = (operation.command().clone(), *operation.handoff());
         let now = Time(clock(line)?);
         match operation.next(outcome, now) {
             Next::Effect(operation) => {
-                self.running.insert(number, Running { operation, asker });
+                self.running.insert(number, Running { operation, asker, heard: None });
             }
             Next::Done(done) => {
                 self.answers.insert(number, Told::from(&done.verdict));
@@ -381,6 +416,8 @@ struct Effected {
     effect: EffectKind,
     outcome: OutcomeKind,
     took_effect: bool,
+    may_follow: bool,
+    held: bool,
 }
 
 fn clock(line: &Line) -> Result<u64, String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use handoff_kernel::command::{Answer, Command, Event};
 use handoff_kernel::history::History;
 use handoff_kernel::law::Law;
-use handoff_kernel::operation::{NotDone, Operation, Stored, Version};
+use handoff_kernel::operation::{NotDone, Operation, Outcome, Stored, Version};
 use handoff_kernel::record::Record;
 use handoff_kernel::testing::small::Small;
 
@@ -115,6 +115,8 @@ pub struct Running<L: Law> {
     pub asker: Asker,
     /// The machine that ships.
     pub operation: Operation<Small, L>,
+    /// What the store has answered, which it has not taken yet.
+    pub heard: Option<Outcome<Small>>,
     /// When, in true time, it decided what it now wants to write; kept where δ is bounded.
     pub decided: Option<u64>,
 }

@@ -151,6 +151,7 @@ pub fn trace(cti: &Cti, law: &str) -> Trace {
             record: record.map(RecordText::from),
             took_effect,
             may_follow: false,
+            held: false,
         };
         let mut events = vec![begins, effect(EffectKind::Load, OutcomeKind::Loaded, before, false)];
         if let Ok(Transition::To { next, .. }) = &asked.result {

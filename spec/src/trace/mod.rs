@@ -170,6 +170,14 @@ pub enum Event {
         /// Whether the store may still carry it out.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         may_follow: bool,
+        /// Whether the hub takes the answer later, as a line of its own says.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        held: bool,
+    },
+    /// A hub takes the answer of the store that was held, and goes on by its clock.
+    Hears {
+        /// The operation.
+        operation: u32,
     },
     /// The store carries out a write whose answer was long since lost.
     Follows {
@@ -279,7 +287,7 @@ impl fmt::Display for Event {
                 write!(f, "#{operation} begins {command} on {handoff}")?;
                 asker.iter().try_for_each(|asker| write!(f, " for {}", asker.client))
             }
-            Self::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
+            Self::Effect { operation, effect, outcome, record, took_effect, may_follow, held } => {
                 let effect = match effect {
                     EffectKind::Load => "loads",
                     EffectKind::Insert => "inserts",
@@ -295,8 +303,10 @@ impl fmt::Display for Event {
                     (OutcomeKind::Unknown, false, true) => f.write_str("delayed, there is ")?,
                     (OutcomeKind::Unknown, false, false) => f.write_str("lost, there is ")?,
                 }
-                known(f, record.as_ref())
+                known(f, record.as_ref())?;
+                if *held { f.write_str("; taken later") } else { Ok(()) }
             }
+            Self::Hears { operation } => write!(f, "#{operation} takes the store's answer"),
             Self::Follows { operation, took_effect, record, .. } => {
                 let what = if *took_effect { "takes effect after all" } else { "comes too late" };
                 write!(f, "#{operation}'s write {what}, now ")?;
@@ -370,7 +380,9 @@ impl Numbers {
                     self.late.entry(key).or_default().push_back(*operation);
                 }
             }
-            Event::Answers { operation, .. } => *operation = present(&self.present, *operation),
+            Event::Answers { operation, .. } | Event::Hears { operation } => {
+                *operation = present(&self.present, *operation);
+            }
             Event::Follows { operation, .. } => {
                 let late = self.late.get_mut(operation).and_then(VecDeque::pop_front);
                 *operation = late.unwrap_or_default();
