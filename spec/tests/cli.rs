@@ -41,7 +41,7 @@ fn a_wrong_command_line_exits_with_2_and_says_what_there_is() {
             "there is no check \"hubs/nothing\", and none below it; there",
         ),
         (&["check", "--only", "hubs/nothing"][..], "hubs/race"),
-        (&["check", "--only", "nothing"][..], "bound/, bootstrap/, dropped/, hubs/"),
+        (&["check", "--only", "nothing"][..], "bootstrap/, bound/, dropped/, hubs/"),
         (
             &["check", "--only", "hubs/race", "--rule", "S11"][..],
             "hubs/race does not check S11; it checks S1, S2",

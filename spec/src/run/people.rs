@@ -244,7 +244,7 @@ fn rates(ran: &[Ran]) -> String {
 mod tests {
     use handoff_kernel::testing::variant::{Fault, Variant};
     use handoff_spec::check::list;
-    use handoff_spec::proof::{Size, prove, trace};
+    use handoff_spec::proof::{Cti, Size, prove, trace};
 
     use super::super::compare;
     use super::*;
@@ -276,7 +276,7 @@ mod tests {
     fn lapses_early() -> Vec<Finding> {
         let law = Variant::with(Fault::LapsesUnbounded);
         let broken = prove(&law, Size::QUICK).broken;
-        let finding = |cti| Finding {
+        let finding = |cti: Cti| Finding {
             property: cti.rule.to_string(),
             how: format!("{}\n{cti}", cti.conjunct),
             trace: Some(trace(&cti, "lapses_unbounded")),
