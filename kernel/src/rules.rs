@@ -5,7 +5,7 @@
 //! The model, the simulator, proptest, the fuzz targets and the running hub all use these very items. Rules
 //! that need a memory are in [`crate::history`].
 
-use crate::command::{Answer, Command, Event, EventKind};
+use crate::command::{Answer, Command, Event, EventKind, Start};
 use crate::ident::Names;
 use crate::record::{Record, Rejection, State, Status};
 use crate::refusal::Refusal;
@@ -381,13 +381,13 @@ fn a_start_is_kept<N: Names>(step: &Step<'_, N>) -> bool {
 }
 
 fn what_was_started_stays<N: Names>(step: &Step<'_, N>) -> bool {
-    let same = |a: &Record<N>, b: &Record<N>| {
-        (&a.id, &a.author, &a.target, &a.digest) == (&b.id, &b.author, &b.target, &b.digest)
-            && (a.started_at, a.expires_at, a.claim_ttl) == (b.started_at, b.expires_at, b.claim_ttl)
-    };
-    let kept = match (step.before, step.changed()) {
-        (Some(before), Some(next)) => same(before, next),
-        (None, _) | (_, None) => true,
+    let kept = match (step.before, step.changed(), step.command) {
+        (_, None, _) => true,
+        (Some(before), Some(next), _) => same_start(before, next),
+        (None, Some(next), Command::Start { artifact, .. }) => {
+            says_what_it_was_made_of(next, artifact, step.now)
+        }
+        (None, Some(_), _) => false,
     };
     // Whoever is told "started" started these very bytes.
     let acknowledged = match (step.command, step.answer()) {
@@ -395,6 +395,20 @@ fn what_was_started_stays<N: Names>(step: &Step<'_, N>) -> bool {
         _ => true,
     };
     kept && acknowledged
+}
+
+/// Whether two records of one handoff agree in all that its start fixed.
+pub(crate) fn same_start<N: Names>(a: &Record<N>, b: &Record<N>) -> bool {
+    (&a.id, &a.author, &a.target, &a.digest) == (&b.id, &b.author, &b.target, &b.digest)
+        && (a.started_at, a.expires_at, a.claim_ttl) == (b.started_at, b.expires_at, b.claim_ttl)
+}
+
+/// Whether a record that is new says what its artifact says, and that it arrived now.
+fn says_what_it_was_made_of<N: Names>(record: &Record<N>, artifact: &Start<N>, now: Time) -> bool {
+    (&record.id, &record.author, &record.target, &record.digest)
+        == (&artifact.id, &artifact.author, &artifact.target, &artifact.digest)
+        && (record.expires_at, record.claim_ttl) == (artifact.expires_at, artifact.claim_ttl)
+        && record.started_at == now
 }
 
 /// What a command was told is what the record then says: the ground on which a repeat is answered alike.

@@ -46,8 +46,12 @@ struct Explored {
 impl<L: Law + Ord> World<L> {
     fn new(law: &L, before: Option<Record<Small>>, now: Time, commands: &[Command<Small>]) -> Self {
         let operations = commands.iter().map(|c| Ok(Operation::new(law.clone(), 0, c.clone()))).collect();
+        let mut history = History::default();
+        if let Some(record) = &before {
+            history.observe(&Seen::Known(record)).expect("nothing was seen before it");
+        }
         let register = before.map(|record| Stored { record, version: Version(0) });
-        Self { register, operations, late: Vec::new(), history: History::default(), now, losses: 0 }
+        Self { register, operations, late: Vec::new(), history, now, losses: 0 }
     }
 
     fn write(&mut self, write: &Late) -> Result<bool, Broken> {
@@ -78,7 +82,7 @@ impl<L: Law + Ord> World<L> {
             Err(other) => panic!("{other:?} where the store never fails"),
         };
         let now = self.now;
-        let seen = Seen::Answered { handoff: &0, command: &command, verdict: &verdict, now };
+        let seen = Seen::Answered { operation: None, handoff: &0, command: &command, verdict: &verdict, now };
         let told = self.history.observe(&seen);
         self.operations[i] = Err(ended);
         (self, told)

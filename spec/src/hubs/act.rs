@@ -484,7 +484,8 @@ impl<L: Law + Ord> Hubs<L> {
         note(state, hidden);
         if let Some(verdict) = &verdict {
             if self.config.history {
-                let seen = Seen::Answered { handoff: &handoff, command, verdict, now: Time(now) };
+                let seen =
+                    Seen::Answered { operation: None, handoff: &handoff, command, verdict, now: Time(now) };
                 let told = Arc::make_mut(&mut state.history).observe(&seen);
                 note(state, told.err());
             }

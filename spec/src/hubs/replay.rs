@@ -332,7 +332,7 @@ impl Replay<'_> {
         let record = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
         let hidden = judge::hidden(record.map(|stored| &stored.record), command, done.status);
         self.note(hidden);
-        self.see(&Seen::Answered { handoff: &id, command, verdict: &verdict, now });
+        self.see(&Seen::Answered { operation: None, handoff: &id, command, verdict: &verdict, now });
         let twice = judge::one_winner(self.winners.entry(id).or_default(), client, &verdict);
         self.note(twice);
     }

@@ -317,7 +317,13 @@ impl Replay {
             self.won.insert((id, *claim_id));
         }
         self.asks.remove(host);
-        self.see(&Seen::Answered { handoff: &id, command, verdict: &verdict, now: self.now });
+        self.see(&Seen::Answered {
+            operation: None,
+            handoff: &id,
+            command,
+            verdict: &verdict,
+            now: self.now,
+        });
         Ok(())
     }
 
