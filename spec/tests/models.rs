@@ -8,7 +8,7 @@ use handoff_kernel::testing::variant::{Fault, Variant};
 use handoff_spec::explorer::{Options, explore, lassos, tell};
 use handoff_spec::follow::{follow, follow_named};
 use handoff_spec::hubs::{self, Config, Hubs};
-use handoff_spec::model::{Breach, Edge, LeadsTo, Model, Property, Story};
+use handoff_spec::model::{Breach, Edge, LeadsTo, Model, Property, Story, Witness};
 use handoff_spec::profile::Profile;
 use handoff_spec::replay::replay;
 use handoff_spec::trace::{Event, Header, Kind, Line, Trace};
@@ -276,14 +276,22 @@ impl Model for Steps {
     fn actions(&self, state: &u8, actions: &mut Vec<u8>) {
         actions.extend((*state < 3).then_some(state + 1));
         actions.extend((*state == 2).then_some(0));
+        actions.extend((*state == 1).then_some(12));
     }
 
-    fn next(&self, _state: &u8, action: &u8, _story: &mut Story) -> u8 {
-        *action
+    fn next(&self, _state: &u8, action: &u8, story: &mut Story) -> u8 {
+        story.tell(|| walked(*action));
+        action % 10
     }
 
     fn breach(&self, _state: &u8) -> Option<Breach> {
         None
+    }
+
+    /// An action for each way to go, and by 10 more the same step under another name.
+    fn witnesses(&self) -> Vec<Witness<u8>> {
+        let seen: fn(&u8, &[Line], &u8) -> bool = |_, lines, _| lines.iter().any(|line| line.host == "at 12");
+        vec![Witness { rule: Rule::S5, name: "the-other-way", says: "It goes the other way.", seen }]
     }
 
     fn edge(&self, before: &u8, after: &u8) -> Edge {
@@ -302,8 +310,10 @@ fn a_step_that_is_a_breach_by_itself_is_reported_with_the_way_to_it_and_steps_ar
         found.breaches.values().map(|(breach, path)| (breach.how, &path.actions[..])).collect();
     assert_eq!(broken, [("it goes back", &[1, 2, 0][..])]);
     assert!(found.breaches.contains_key(&Property::Refinement) && found.in_states.is_empty());
+    let witness = found.witnesses["the-other-way"].as_ref().map(|path| &path.actions[..]);
+    assert_eq!(witness, Some(&[1, 12][..]), "the other action leads there too, and tells something else");
     // 0 to 1 and 2 to 3; what 1 to 2 changes means nothing.
-    assert_eq!((found.reached.edges, found.steps), (4, 2));
+    assert_eq!((found.reached.edges, found.steps), (5, 2));
 }
 
 fn committed() -> Vec<Trace> {
