@@ -165,6 +165,12 @@ impl<N: Names> History<N> {
         self.oldest_first.observe(seen)
     }
 
+    /// Calls what is under way by other names, each by one of its own. Whoever names operations after something that it
+    /// renames itself renames them here too.
+    pub fn rename(&mut self, name: impl Fn(u64) -> u64) {
+        self.under_way.rename(name);
+    }
+
     /// At rest, when nothing is under way any more: what should have happened by now.
     ///
     /// # Errors

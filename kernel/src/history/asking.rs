@@ -37,6 +37,11 @@ impl<N: Names> UnderWay<N> {
         self.operations.remove(&operation).filter(|(of, _)| of == handoff).map(|(_, asking)| asking)
     }
 
+    pub(super) fn rename(&mut self, name: impl Fn(u64) -> u64) {
+        let operations = core::mem::take(&mut self.operations);
+        self.operations = operations.into_iter().map(|(old, asking)| (name(old), asking)).collect();
+    }
+
     pub(super) fn observe(&mut self, seen: &Seen<'_, N>) {
         match seen {
             Seen::Gone { operation } => drop(self.operations.remove(operation)),

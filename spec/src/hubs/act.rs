@@ -113,7 +113,8 @@ impl<L: Law + Ord> Hubs<L> {
                 for client in &mut state.clients {
                     client.waits = client.waits.filter(|(hub, _)| hub != number);
                 }
-                let operations = gone.iter().map(|running| running.asker.key(*number)).collect();
+                let operations: Vec<_> = gone.iter().map(|running| running.asker.key(*number)).collect();
+                operations.iter().for_each(|operation| self.gone(state, *operation));
                 (*number, trace::Event::Crashes { operations })
             }
             Action::Restart(number) => {
@@ -159,6 +160,15 @@ impl<L: Law + Ord> Hubs<L> {
         };
         story
             .tell(|| Line::at(state.time, hub_name(number), Some(state.hubs[number].now(state.time)), event));
+    }
+
+    /// An operation ends without a word of what became of it.
+    fn gone(&self, state: &mut State<L>, operation: u32) {
+        if self.config.history {
+            let seen = Seen::Gone { operation: operation.into() };
+            let gone = Arc::make_mut(&mut state.history).observe(&seen);
+            note(state, gone.err());
+        }
     }
 
     /// The deciding clock, which remembers what it has decided with.
@@ -307,6 +317,12 @@ impl<L: Law + Ord> Hubs<L> {
             };
             self.at_hub(state, hub, event)
         });
+        if self.config.history && matches!(asker, Asker::Client(..)) {
+            let operation = asker.key(hub).into();
+            let seen = Seen::Asked { operation, handoff: &handoff, command: &command };
+            let asked = Arc::make_mut(&mut state.history).observe(&seen);
+            note(state, asked.err());
+        }
         let operation = Operation::new(self.law.clone(), handoff, command);
         self.keep(state, hub, Running { asker, operation, heard: None, decided: None });
     }
@@ -482,16 +498,24 @@ impl<L: Law + Ord> Hubs<L> {
         let record = state.registers[usize::from(handoff)].record();
         let hidden = judge::hidden(record, command, done.status);
         note(state, hidden);
+        let operation = asker.key(hub).into();
         if let Some(verdict) = &verdict {
             if self.config.history {
-                let seen =
-                    Seen::Answered { operation: None, handoff: &handoff, command, verdict, now: Time(now) };
+                let seen = Seen::Answered {
+                    operation: Some(operation),
+                    handoff: &handoff,
+                    command,
+                    verdict,
+                    now: Time(now),
+                };
                 let told = Arc::make_mut(&mut state.history).observe(&seen);
                 note(state, told.err());
             }
             let winner = &mut state.register(handoff).winner;
             let twice = judge::one_winner(winner, client, verdict);
             note(state, twice);
+        } else {
+            self.gone(state, asker.key(hub));
         }
         match self.config.network {
             Network::None => self.receive(state, client, index, &done.verdict, &mut Story::quiet()),

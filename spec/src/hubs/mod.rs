@@ -339,6 +339,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
         for unlogged in &mut sorted.unlogged {
             unlogged.hub = place(unlogged.hub);
         }
+        Arc::make_mut(&mut sorted.history).rename(|operation| Asker::moved(operation, place));
         sorted
     }
 

@@ -153,7 +153,12 @@ impl Replay<'_> {
                     Some(asker) => Some((asker.client.clone(), agent_number(&asker.agent)?)),
                     None => None,
                 };
-                let new = Operation::new(self.law, handoff_number(handoff)?, command);
+                let id = handoff_number(handoff)?;
+                if asker.is_some() {
+                    let operation = (*operation).into();
+                    self.see(&Seen::Asked { operation, handoff: &id, command: &command });
+                }
+                let new = Operation::new(self.law, id, command);
                 match self.running.insert(*operation, Running { operation: new, asker, heard: None }) {
                     None => Ok(()),
                     Some(_) => Err(format!("#{operation} is under way already")),
@@ -195,6 +200,7 @@ impl Replay<'_> {
             Event::Crashes { operations } => {
                 for operation in operations {
                     self.running.remove(operation).ok_or_else(|| format!("#{operation} is not under way"))?;
+                    self.see(&Seen::Gone { operation: (*operation).into() });
                 }
                 Ok(())
             }
@@ -303,7 +309,7 @@ impl Replay<'_> {
             }
             Next::Done(done) => {
                 self.answers.insert(number, Told::from(&done.verdict));
-                self.answered(id, &command, &done, asker, now);
+                self.answered(number, id, &command, &done, asker, now);
             }
         }
         Ok(())
@@ -311,6 +317,7 @@ impl Replay<'_> {
 
     fn answered(
         &mut self,
+        number: u32,
         id: u8,
         command: &Command<Small>,
         done: &Done<Small>,
@@ -320,7 +327,7 @@ impl Replay<'_> {
         let verdict = match &done.verdict {
             Ok(answer) => Ok(answer.clone()),
             Err(NotDone::Refused(refusal)) => Err(*refusal),
-            Err(NotDone::Unavailable) => return,
+            Err(NotDone::Unavailable) => return self.see(&Seen::Gone { operation: number.into() }),
             Err(NotDone::Broken(rule)) => {
                 let record = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
                 let record = record.map(|stored| &stored.record);
@@ -332,7 +339,13 @@ impl Replay<'_> {
         let record = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
         let hidden = judge::hidden(record.map(|stored| &stored.record), command, done.status);
         self.note(hidden);
-        self.see(&Seen::Answered { operation: None, handoff: &id, command, verdict: &verdict, now });
+        self.see(&Seen::Answered {
+            operation: Some(number.into()),
+            handoff: &id,
+            command,
+            verdict: &verdict,
+            now,
+        });
         let twice = judge::one_winner(self.winners.entry(id).or_default(), client, &verdict);
         self.note(twice);
     }

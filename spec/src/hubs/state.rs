@@ -97,14 +97,23 @@ pub enum Asker {
     Janitor(u8),
 }
 
+/// More than there are askers.
+const HUB: usize = 1000;
+
 impl Asker {
-    /// A number for traces, which is renumbered when the trace is put together.
+    /// A number for traces, which is renumbered when the trace is put together, and for histories.
     pub(super) fn key(self, hub: usize) -> u32 {
         let asker = match self {
             Self::Client(client, _) => client,
             Self::Janitor(handoff) => 500 + usize::from(handoff),
         };
-        u32::try_from(hub * 1000 + asker).expect("a handful of hubs and clients")
+        u32::try_from(hub * HUB + asker).expect("a handful of hubs and clients")
+    }
+
+    /// The same operation's number where its hub has another place.
+    pub(super) fn moved(key: u64, place: impl Fn(usize) -> usize) -> u64 {
+        let key = usize::try_from(key).expect("it was made of two small numbers");
+        (place(key / HUB) * HUB + key % HUB) as u64
     }
 }
 
