@@ -104,7 +104,8 @@ impl Asker {
     /// A number for traces, which is renumbered when the trace is put together, and for histories.
     pub(super) fn key(self, hub: usize) -> u32 {
         let asker = match self {
-            Self::Client(client, _) => client,
+            // One client's requests may be under way at one hub together, if it asked for the next one elsewhere.
+            Self::Client(client, index) => client * 50 + index,
             Self::Janitor(handoff) => 500 + usize::from(handoff),
         };
         u32::try_from(hub * HUB + asker).expect("a handful of hubs and clients")
