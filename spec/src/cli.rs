@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::rules::Rule;
 use handoff_spec::check::Measured;
+use handoff_spec::follow::follow_named;
 use handoff_spec::generate::{DOCUMENTS, Sources};
 use handoff_spec::hubs::{self, Config, Hubs};
 use handoff_spec::profile::Profile;
@@ -251,10 +252,18 @@ fn trace(file: &PathBuf) -> Result<u8, String> {
         fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let trace = Trace::parse(&text).map_err(|error| format!("{} is no trace: {error}", file.display()))?;
     print(&trace.to_string())?;
-    match replay(&trace) {
-        Ok(()) => print("lived through again by the kernel: as told\n").map(|()| HOLDS),
-        Err(why) => {
-            print(&format!("lived through again by the kernel: NOT as told: {why}\n")).map(|()| BROKEN)
-        }
+    if let Err(why) = replay(&trace) {
+        print(&format!("lived through again by the kernel: NOT as told: {why}\n"))?;
+        return Ok(BROKEN);
+    }
+    print("lived through again by the kernel: as told\n")?;
+    match follow_named(&trace) {
+        Ok(true) => print("walked through its model again: a way of it, which shows what it says\n").map(|()| HOLDS),
+        Ok(false) => print(
+            "not walked through a model: there is no configuration of this name here, so nobody has checked that a \
+             witness shows its case and that a lasso is fair\n",
+        )
+        .map(|()| HOLDS),
+        Err(why) => print(&format!("walked through its model again: NOT so: {why}\n")).map(|()| BROKEN),
     }
 }

@@ -167,11 +167,15 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
             name: "the-overdue-is-passed-over",
             says: "The older one is overdue though still pending, and the poll shows the younger.",
             seen: |before, lines, _| {
-                let overdue = |record: &Record<Small>| {
+                let older = before.registers.first().and_then(|register| register.record());
+                let overdue = older.is_some_and(|record| {
                     record.status() == Status::Pending && record.expires_at.0 < before.time
-                };
-                let any = before.registers.iter().filter_map(|register| register.record()).any(overdue);
-                any && tells(lines, |event| matches!(event, Event::Polls { shown: Some(_), .. }))
+                });
+                overdue
+                    && tells(
+                        lines,
+                        |event| matches!(event, Event::Polls { shown: Some(shown), .. } if *shown == handoff(1)),
+                    )
             },
         },
         Witness {
