@@ -272,7 +272,7 @@ fn forged_words() -> Vec<Forgery> {
             next.state = State::Claimed(Claim { attempt: Some(2), ..claim(Some(1)) });
         }),
         forged(event, Some(&open), &accept(ALICE, Some(1)), |To { event, .. }| {
-            event.kind = EventKind::Completed
+            event.kind = EventKind::Completed;
         }),
         forged(event, Some(&open), &accept(ALICE, Some(1)), |To { event, .. }| event.handoff = 1),
         forged(event, Some(&open), &accept(ALICE, Some(1)), |To { event, .. }| event.at = Time(0)),
@@ -330,10 +330,10 @@ fn forged_deadlines() -> Vec<Forgery> {
         (late, Some(lapsed.clone()), Command::Sweep, swept()),
         (late, Some(overdue.clone()), accept(ALICE, Some(1)), Err(Refusal::Expired)),
         forged(late, Some(&overdue), &accept(ALICE, Some(1)), |To { answer: told, .. }| {
-            *told = Err(Refusal::NotFound)
+            *told = Err(Refusal::NotFound);
         }),
         forged(late, Some(&lapsed), &reject(ALICE, Some(1)), |To { answer: told, .. }| {
-            *told = Err(Refusal::Expired)
+            *told = Err(Refusal::Expired);
         }),
     ]
 }
