@@ -169,7 +169,8 @@ const FORGED: &[Forged] = &[
     }),
     ("a claim was acknowledged that is not the one on record", |story| {
         story.answer(&accept(Some(2), 2), won(Some(2), 2), 2)?;
-        story.commit(&accept(Some(1), 1), &claimed(Some(1), 2))
+        story.commit(&accept(Some(1), 1), &claimed(Some(1), 2))?;
+        story.0.settle()
     }),
     ("a claim was acknowledged that is not the one on record", |story| {
         story.known(&claimed(Some(1), 2))?;
@@ -184,7 +185,6 @@ const FORGED: &[Forged] = &[
         story.commit(&accept(Some(1), 1), &claimed(Some(1), 2))
     }),
     ("a handoff that retention had removed came back", |story| {
-        story.commit(&begin(0), &pending())?;
         story.prune()?;
         story.commit(&begin(0), &pending())
     }),
@@ -280,7 +280,6 @@ const FORGED: &[Forged] = &[
         story.ask(7, &accept(Some(1), 2))?;
         story.answer_to(7, &accept(Some(1), 2), Err(Refusal::AlreadyCompleted))
     }),
-    // One of two anonymous accepts wins; a named one is one.
     ("a repeated command was answered differently", |story| {
         story.answer(&accept(None, 1), Err(Refusal::AlreadyClaimed), 2)?;
         story.answer(&accept(None, 2), won(None, 2), 2)?;

@@ -36,8 +36,11 @@ struct World<L: Law> {
     /// Which operations are not asked yet.
     unasked: BTreeSet<usize>,
     /// What was decided, and not told.
-    untold: BTreeMap<usize, (Command<Small>, Result<Answer<Small>, Refusal>)>,
+    untold: BTreeMap<usize, Told>,
 }
+
+/// What was asked, and what came of it.
+type Told = (Command<Small>, Result<Answer<Small>, Refusal>);
 
 /// When the history is told of what an operation was asked and answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
