@@ -176,6 +176,7 @@ impl<N: Names> History<N> {
     /// # Errors
     /// The rule that is broken if nothing more happens.
     pub fn settle(&self) -> Result<(), Broken> {
+        self.single_winner.settle()?;
         self.log_agrees.settle()
     }
 

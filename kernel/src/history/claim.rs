@@ -31,7 +31,7 @@ impl<N: Names> SingleWinner<N> {
                 if let Some(claim) = is {
                     self.claims.insert(next.id.clone(), claim.clone());
                 }
-                self.agree(&next.id)
+                Ok(())
             }
             Seen::Answered { handoff, verdict: Ok(Answer::Claimed { claim_id, claimed_at, .. }), .. } => {
                 let told = (claim_id.clone(), *claimed_at);
@@ -44,7 +44,12 @@ impl<N: Names> SingleWinner<N> {
         }
     }
 
-    /// Whichever of the two is seen first, the other says the same.
+    /// Whoever is told of a claim before it is made may still be told the truth; not when all has come to rest.
+    pub(super) fn settle(&self) -> Result<(), Broken> {
+        self.winners.keys().try_for_each(|handoff| self.agree(handoff))
+    }
+
+    /// What was told of a claim that is on record is what the record says.
     fn agree(&self, handoff: &N::Handoff) -> Result<(), Broken> {
         match (self.claims.get(handoff), self.winners.get(handoff)) {
             (Some(claim), Some((id, at))) => {
