@@ -171,6 +171,14 @@ impl<N: Names> History<N> {
         self.under_way.rename(name);
     }
 
+    /// Everything under way, by name, each with what was known when it was asked: of use only to tell two that differ in
+    /// it apart.
+    pub fn under_way(&self) -> impl Iterator<Item = (u64, (bool, u32, usize))> + '_ {
+        self.under_way
+            .all()
+            .map(|(name, asking)| (name, (asking.acknowledged, asking.changes, asking.answers)))
+    }
+
     /// At rest, when nothing is under way any more: what should have happened by now.
     ///
     /// # Errors

@@ -98,7 +98,16 @@ fn a_trace_is_printed_and_lived_through_again() {
     let (code, out, _) = spec(&["trace", &trace("dropped-store-that-does-not-compare")]);
     assert_eq!(code, 0, "{out}");
     assert!(out.contains("breaks S1.") && out.contains("swaps: written"), "{out}");
-    assert!(out.ends_with("as told\n"), "{out}");
+    assert!(out.contains("by the kernel: as told\n"), "{out}");
+    assert!(out.ends_with("a way of it, which shows what it says\n"), "{out}");
+    // One whose rule is another's, which no kernel can tell.
+    let witness = fs::read_to_string(trace("witness-s9-own-claim-known-again")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("swapped.ndjson");
+    fs::write(&file, witness.replacen("\"rule\":\"S9\"", "\"rule\":\"S1\"", 1)).unwrap();
+    let (code, out, _) = spec(&["trace", file.to_str().unwrap()]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("walked through its model again: NOT so: "), "{out}");
 }
 
 #[test]
@@ -138,7 +147,7 @@ fn what_is_recorded_of_one_check_stands_beside_the_others() {
 fn claims_has_a_row_for_every_rule() {
     let (code, out, _) = spec(&["claims"]);
     assert_eq!(code, 0);
-    assert_eq!(out.lines().count(), 2 + 17, "{out}");
+    assert_eq!(out.lines().count(), 2 + 19, "{out}");
     assert!(out.contains("S1 SingleWinner") && out.contains("`conflict_overwritten`"), "{out}");
 }
 

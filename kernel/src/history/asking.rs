@@ -37,6 +37,10 @@ impl<N: Names> UnderWay<N> {
         self.operations.remove(&operation).filter(|(of, _)| of == handoff).map(|(_, asking)| asking)
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, &Asking)> {
+        self.operations.iter().map(|(name, (_, asking))| (*name, asking))
+    }
+
     pub(super) fn rename(&mut self, name: impl Fn(u64) -> u64) {
         let operations = core::mem::take(&mut self.operations);
         self.operations = operations.into_iter().map(|(old, asking)| (name(old), asking)).collect();

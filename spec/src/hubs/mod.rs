@@ -451,10 +451,12 @@ fn pointing<L: Law>(state: &State<L>, number: usize) -> Pointing {
         .iter()
         .map(|client| client.waits.filter(|(hub, _)| *hub == number).map(|(_, reason)| reason));
     let unlogged = state.unlogged.iter().map(|unlogged| unlogged.hub == number);
-    (late.collect(), waits.collect(), unlogged.collect())
+    let asked = state.history.under_way().filter(|(operation, _)| Asker::hub_of(*operation) == number);
+    let asked = asked.map(|(operation, known)| (Asker::moved(operation, |_| 0), known));
+    (late.collect(), waits.collect(), unlogged.collect(), asked.collect())
 }
 
-type Pointing = (Vec<Late>, Vec<Option<bool>>, Vec<bool>);
+type Pointing = (Vec<Late>, Vec<Option<bool>>, Vec<bool>, Vec<(u64, (bool, u32, usize))>);
 
 /// Whether a request or its answer is anywhere. Who asks until it is answered asks again when it is not: to ask earlier
 /// is to double the request, and the network does that.

@@ -111,10 +111,15 @@ impl Asker {
         u32::try_from(hub * HUB + asker).expect("a handful of hubs and clients")
     }
 
+    /// The hub of the operation of this number.
+    pub(super) fn hub_of(key: u64) -> usize {
+        usize::try_from(key).expect("it was made of two small numbers") / HUB
+    }
+
     /// The same operation's number where its hub has another place.
     pub(super) fn moved(key: u64, place: impl Fn(usize) -> usize) -> u64 {
-        let key = usize::try_from(key).expect("it was made of two small numbers");
-        (place(key / HUB) * HUB + key % HUB) as u64
+        let hub = Self::hub_of(key);
+        key - (hub * HUB) as u64 + (place(hub) * HUB) as u64
     }
 }
 

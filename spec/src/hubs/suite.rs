@@ -56,7 +56,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             clients: vec![
                 twice(ALICE, &[complete(Some(1))]),
                 twice(ALICE, &[reject(Some(1))]),
-                twice(ALICE, &[complete(Some(2))]),
+                once(ALICE, &[complete(Some(2))]),
             ],
             hubs: 2,
             time: (5, 6),
@@ -184,7 +184,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             records: vec![None],
             clients: some(
                 2,
-                3,
+                2,
                 vec![
                     twice(BOB, &[begin(0, 6, Some(9))]),
                     twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
@@ -192,8 +192,8 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 ],
             ),
             hubs: 2,
-            time: (6, 7),
-            sweeps: 1,
+            time: (6, more(6, 7, 7).into()),
+            sweeps: more(0, 1, 1).into(),
             faults: Faults { pauses: more(1, 1, 2), ..Faults::NONE },
             ..Config::PLAIN
         },
