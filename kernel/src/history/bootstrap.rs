@@ -7,7 +7,7 @@ use crate::bootstrap::Session;
 use crate::ident::Names;
 use crate::time::{Millis, Time};
 
-/// What a session did with the bootstrap of a handoff, as it was seen. Judged apart from [`History`], for it
+/// What a session did with the bootstrap of a handoff, as it was seen. Judged apart from [`History`](super::History), for it
 /// happens on the target's own disk, and by its own clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempted<'a, N: Names> {
