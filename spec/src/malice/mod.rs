@@ -17,6 +17,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod words;
 
 use std::collections::BTreeSet;
 
@@ -32,6 +33,7 @@ use handoff_kernel::time::Time;
 
 pub use configurations::{Configuration, Expectation, configurations};
 pub use hub::{Action, Reply};
+pub(crate) use words::marks;
 use token::{Act, Bytes, Content, Deed, Keys, Token};
 
 use crate::model::{Breach, LeadsTo, Model, Story, Witness};
