@@ -549,7 +549,7 @@ impl<C: Clock> Relay<C> {
                 found
             }
         };
-        let record: Record<Wire> = match seen_by(found.as_ref().map(|stored| &stored.record), by) {
+        let record: Record<Wire> = match seen_by(&Protocol, found.as_ref().map(|stored| &stored.record), by) {
             Ok(record) => record.clone(),
             Err(refusal) => return Ok(Err(refusal)),
         };

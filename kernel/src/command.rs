@@ -255,6 +255,29 @@ pub struct Event<N: Names> {
     pub actor: Option<N::Agent>,
 }
 
+impl<N: Names> Event<N> {
+    /// The events of all that made this record, in order: what the log must say of it (rule S10), and what is written
+    /// there where some of it is missing.
+    pub fn that_made(record: &Record<N>) -> impl Iterator<Item = Self> {
+        let event = |kind, at, actor| Self { handoff: record.id.clone(), kind, at, actor };
+        let by_target = || Some(record.target.clone());
+        let started = event(EventKind::Started, record.started_at, Some(record.author.clone()));
+        let claimed = record.claim().map(|claim| event(EventKind::Claimed, claim.at, by_target()));
+        let kind = EventKind::of(&record.state);
+        let ended = match &record.state {
+            State::Pending | State::Claimed(_) => None,
+            State::Completed { completion, .. } => Some(event(kind, completion.at, by_target())),
+            State::Rejected(Rejection::Declined { decline, .. }) => {
+                Some(event(kind, decline.at, by_target()))
+            }
+            State::Rejected(Rejection::Expired { at } | Rejection::ClaimExpired { at, .. }) => {
+                Some(event(kind, *at, None))
+            }
+        };
+        [Some(started), claimed, ended].into_iter().flatten()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

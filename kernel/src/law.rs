@@ -65,6 +65,11 @@ pub trait Law: sealed::Sealed + Clone + Eq + core::hash::Hash + core::fmt::Debug
         record.target == *by
     }
 
+    /// Whether this agent may know of a handoff: its author and its target may, and nobody else (rule S16).
+    fn is_party<N: Names>(&self, record: &Record<N>, agent: &N::Agent) -> bool {
+        record.author == *agent || record.target == *agent
+    }
+
     /// Whether the sender may start this artifact: it is its author (rule S13).
     fn is_author<N: Names>(&self, author: &N::Agent, sender: &N::Agent) -> bool {
         author == sender

@@ -181,7 +181,9 @@ impl<N: Names, L: Law> Operation<N, L> {
             (Phase::Loading { stale }, Outcome::Loaded(found)) => {
                 decide(law, handoff, command, stale, found.as_ref(), now)
             }
-            (Phase::Writing { decision, .. }, Outcome::Written) => Next::Done(finish(decision, &command)),
+            (Phase::Writing { decision, .. }, Outcome::Written) => {
+                Next::Done(finish(&law, decision, &command))
+            }
             (Phase::Writing { decision, .. }, Outcome::Conflict) => {
                 Next::Effect(again(match law.after_conflict() {
                     AfterConflict::Redecide => None,
@@ -192,7 +194,7 @@ impl<N: Names, L: Law> Operation<N, L> {
                 match law.after_unknown() {
                     AfterUnknown::Reread => Next::Effect(again(None)),
                     AfterUnknown::WriteAgain => Next::Effect(again(Some(decision))),
-                    AfterUnknown::AssumeWritten => Next::Done(finish(decision, &command)),
+                    AfterUnknown::AssumeWritten => Next::Done(finish(&law, decision, &command)),
                 }
             }
             (Phase::Loading { stale }, Outcome::Unknown | Outcome::Written | Outcome::Conflict) => {
@@ -234,7 +236,7 @@ fn decide<N: Names, L: Law>(
     {
         return Next::Done(Done {
             verdict: Err(NotDone::Broken(broken.rule)),
-            status: status_for(record, &command),
+            status: status_for(&law, record, &command),
             changed: false,
         });
     }
@@ -243,12 +245,14 @@ fn decide<N: Names, L: Law>(
             let decision = Decision { next, event, answer };
             Next::Effect(Operation { law, handoff, command, phase: Phase::Writing { version, decision } })
         }
-        Ok(Transition::Same(answer)) => {
-            Next::Done(Done { verdict: Ok(answer), status: status_for(record, &command), changed: false })
-        }
+        Ok(Transition::Same(answer)) => Next::Done(Done {
+            verdict: Ok(answer),
+            status: status_for(&law, record, &command),
+            changed: false,
+        }),
         Err(refusal) => Next::Done(Done {
             verdict: Err(NotDone::Refused(refusal)),
-            status: status_for(record, &command),
+            status: status_for(&law, record, &command),
             changed: false,
         }),
     }
@@ -263,15 +267,15 @@ fn own_claim<N: Names, L: Law>(law: &L, record: Option<&Record<N>>, command: &Co
     Some(Done { verdict: Ok(Answer::claimed(record, claim)), status: Some(record.status()), changed: true })
 }
 
-fn finish<N: Names>(decision: Decision<N>, command: &Command<N>) -> Done<N> {
-    let status = status_for(Some(&decision.next), command);
+fn finish<N: Names, L: Law>(law: &L, decision: Decision<N>, command: &Command<N>) -> Done<N> {
+    let status = status_for(law, Some(&decision.next), command);
     Done { verdict: decision.answer.map_err(NotDone::Refused), status, changed: true }
 }
 
 /// Nobody but its parties learns a handoff's status: not even from the conflict that its id causes.
-fn status_for<N: Names>(record: Option<&Record<N>>, command: &Command<N>) -> Option<Status> {
+fn status_for<N: Names, L: Law>(law: &L, record: Option<&Record<N>>, command: &Command<N>) -> Option<Status> {
     match command.actor() {
-        Some(actor) => seen_by(record, actor).ok().map(Record::status),
+        Some(actor) => seen_by(law, record, actor).ok().map(Record::status),
         None => record.map(Record::status),
     }
 }

@@ -5,7 +5,7 @@
 //! The model, the simulator, proptest, the fuzz targets and the running hub all use these very items. Rules
 //! that need a memory are in [`crate::history`].
 
-use crate::command::{Answer, Command, Event, EventKind};
+use crate::command::{Answer, Command, Event, EventKind, Start};
 use crate::ident::Names;
 use crate::record::{Record, Rejection, State, Status};
 use crate::refusal::Refusal;
@@ -30,6 +30,8 @@ pub enum Rule {
     S12,
     S13,
     S14,
+    S15,
+    S16,
     L1,
     L2,
     L3,
@@ -37,7 +39,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::S1,
         Self::S2,
         Self::S3,
@@ -52,6 +54,8 @@ impl Rule {
         Self::S12,
         Self::S13,
         Self::S14,
+        Self::S15,
+        Self::S16,
         Self::L1,
         Self::L2,
         Self::L3,
@@ -75,6 +79,8 @@ impl Rule {
             Self::S12 => "OldestFirst",
             Self::S13 => "TrueAuthor",
             Self::S14 => "NoEarlyExpiry",
+            Self::S15 => "DeadlinesBind",
+            Self::S16 => "PartiesOnly",
             Self::L1 => "Resolves",
             Self::L2 => "Wakes",
             Self::L3 => "Converges",
@@ -110,6 +116,12 @@ impl Rule {
             Self::S13 => "from_agent is the authenticated sender.",
             Self::S14 => {
                 "Nothing is rejected as expired unless overdue, nor as claim_expired unless lapsed, on the deciding clock."
+            }
+            Self::S15 => {
+                "Whatever its target asks of a handoff whose deadline has passed carries the deadline out and is refused with its name; a sweep carries it out."
+            }
+            Self::S16 => {
+                "To whoever is no party to a handoff it does not exist: accept, complete and reject are answered not_found, without a status."
             }
             Self::L1 => {
                 "With a fair janitor, an unclaimed handoff is eventually rejected as expired, a lapsed claim as claim_expired."
@@ -247,9 +259,12 @@ impl<N: Names> Step<'_, N> {
 /// A predicate over one step: of which rule, what is wrong where it does not hold, and whether it does.
 pub type StepRule<N> = (Rule, &'static str, fn(&Step<'_, N>) -> bool);
 
+/// How many step rules there are.
+pub const STEP_RULES: usize = 16;
+
 /// The rules that every step obeys. Each is O(1), and always on in a running hub.
 #[must_use]
-pub fn step_rules<N: Names>() -> [StepRule<N>; 13] {
+pub fn step_rules<N: Names>() -> [StepRule<N>; STEP_RULES] {
     [
         (Rule::S1, "a step changed a record's claim", a_claim_never_changes),
         (
@@ -265,9 +280,16 @@ pub fn step_rules<N: Names>() -> [StepRule<N>; 13] {
         (Rule::S7, "an acknowledged start is not on record", a_start_is_kept),
         (Rule::S8, "what was started is not what is on record", what_was_started_stays),
         (Rule::S9, "the answer is not what the record says", carried_out_as_asked),
+        (
+            Rule::S9,
+            "a receipt or an attempt that came with a change is not on record",
+            kept_what_came_with_it,
+        ),
         (Rule::S10, "the event is not that of the change", one_event_for_one_change),
         (Rule::S13, "a start was acknowledged to another than its author", started_by_its_author),
         (Rule::S14, "the clock rejected what was not due", the_clock_rejects_only_what_is_due),
+        (Rule::S15, "a deadline had passed, and it was not carried out", deadlines_bind),
+        (Rule::S16, "somebody who is no party was not told not_found", hidden_from_others),
     ]
 }
 
@@ -359,13 +381,13 @@ fn a_start_is_kept<N: Names>(step: &Step<'_, N>) -> bool {
 }
 
 fn what_was_started_stays<N: Names>(step: &Step<'_, N>) -> bool {
-    let same = |a: &Record<N>, b: &Record<N>| {
-        (&a.id, &a.author, &a.target, &a.digest) == (&b.id, &b.author, &b.target, &b.digest)
-            && (a.started_at, a.expires_at, a.claim_ttl) == (b.started_at, b.expires_at, b.claim_ttl)
-    };
-    let kept = match (step.before, step.changed()) {
-        (Some(before), Some(next)) => same(before, next),
-        (None, _) | (_, None) => true,
+    let kept = match (step.before, step.changed(), step.command) {
+        (_, None, _) => true,
+        (Some(before), Some(next), _) => same_start(before, next),
+        (None, Some(next), Command::Start { artifact, .. }) => {
+            says_what_it_was_made_of(next, artifact, step.now)
+        }
+        (None, Some(_), _) => false,
     };
     // Whoever is told "started" started these very bytes.
     let acknowledged = match (step.command, step.answer()) {
@@ -373,6 +395,20 @@ fn what_was_started_stays<N: Names>(step: &Step<'_, N>) -> bool {
         _ => true,
     };
     kept && acknowledged
+}
+
+/// Whether two records of one handoff agree in all that its start fixed.
+pub(crate) fn same_start<N: Names>(a: &Record<N>, b: &Record<N>) -> bool {
+    (&a.id, &a.author, &a.target, &a.digest) == (&b.id, &b.author, &b.target, &b.digest)
+        && (a.started_at, a.expires_at, a.claim_ttl) == (b.started_at, b.expires_at, b.claim_ttl)
+}
+
+/// Whether a record that is new says what its artifact says, and that it arrived now.
+fn says_what_it_was_made_of<N: Names>(record: &Record<N>, artifact: &Start<N>, now: Time) -> bool {
+    (&record.id, &record.author, &record.target, &record.digest)
+        == (&artifact.id, &artifact.author, &artifact.target, &artifact.digest)
+        && (record.expires_at, record.claim_ttl) == (artifact.expires_at, artifact.claim_ttl)
+        && record.started_at == now
 }
 
 /// What a command was told is what the record then says: the ground on which a repeat is answered alike.
@@ -399,6 +435,23 @@ fn carried_out_as_asked<N: Names>(step: &Step<'_, N>) -> bool {
         ) => decline.claim_id == *claim_id && decline.reason == *reason && decline.at == *at,
         (Command::Sweep, Answer::Swept, _) => true,
         _ => false,
+    }
+}
+
+/// What a repeat is known by, and what proves the change later: the attempt of a claim, and each receipt.
+fn kept_what_came_with_it<N: Names>(step: &Step<'_, N>) -> bool {
+    let Some(next) = step.changed() else { return true };
+    match (step.command, &next.state) {
+        (Command::Accept { attempt, receipt, .. }, State::Claimed(claim)) => {
+            claim.attempt.as_ref() == Some(attempt) && claim.receipt == *receipt
+        }
+        (Command::Complete { receipt, .. }, State::Completed { completion, .. }) => {
+            completion.receipt == *receipt
+        }
+        (Command::Reject { receipt, .. }, State::Rejected(Rejection::Declined { decline, .. })) => {
+            decline.receipt == *receipt
+        }
+        _ => true,
     }
 }
 
@@ -446,6 +499,58 @@ fn the_clock_rejects_only_what_is_due<N: Names>(step: &Step<'_, N>) -> bool {
             | State::Rejected(Rejection::Declined { .. }),
         ) => true,
     }
+}
+
+/// S15: at the deadline itself it is still in time; after it, only the deadline is done.
+fn deadlines_bind<N: Names>(step: &Step<'_, N>) -> bool {
+    let Some(before) = step.before else { return true };
+    let (asked, by_target) = match step.command {
+        Command::Accept { by, .. } | Command::Complete { by, .. } | Command::Reject { by, .. } => {
+            (*by == before.target, true)
+        }
+        Command::Sweep => (true, false),
+        Command::Start { .. } => (false, false),
+    };
+    if !asked {
+        return true;
+    }
+    let next = step.changed().map(|record| &record.state);
+    let (carried_out, refusal) = match &before.state {
+        State::Pending if before.expires_at < step.now => {
+            (matches!(next, Some(State::Rejected(Rejection::Expired { .. }))), Refusal::Expired)
+        }
+        State::Claimed(claim) if outlived(before, claim.at, step.now) => {
+            (matches!(next, Some(State::Rejected(Rejection::ClaimExpired { .. }))), Refusal::ClaimExpired)
+        }
+        State::Pending | State::Claimed(_) | State::Completed { .. } | State::Rejected(_) => return true,
+    };
+    carried_out && (!by_target || step.answer() == Err(refusal))
+}
+
+/// S16, of the answer. A start tells no more than that an id is taken, and is not asked here.
+fn hidden_from_others<N: Names>(step: &Step<'_, N>) -> bool {
+    match step.command {
+        Command::Accept { by, .. } | Command::Complete { by, .. } | Command::Reject { by, .. } => {
+            step.before.is_some_and(|record| is_party(record, by))
+                || (step.answer() == Err(Refusal::NotFound) && step.changed().is_none())
+        }
+        Command::Start { .. } | Command::Sweep => true,
+    }
+}
+
+fn is_party<N: Names>(record: &Record<N>, agent: &N::Agent) -> bool {
+    *agent == record.author || *agent == record.target
+}
+
+/// S16, of the status that an asker is told beside its answer.
+#[must_use]
+pub fn status_is_hidden_from_others<N: Names>(
+    record: Option<&Record<N>>,
+    command: &Command<N>,
+    told: Option<Status>,
+) -> bool {
+    let Some(asker) = command.actor() else { return true };
+    told.is_none() || record.is_some_and(|record| is_party(record, asker))
 }
 
 /// S9 for two steps: `second` is the same command again, at the same time, on what `first` left behind. It

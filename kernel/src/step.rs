@@ -173,11 +173,12 @@ pub fn open_to_claims<N: Names, L: Law>(law: &L, record: &Record<N>, now: Time) 
 ///
 /// # Errors
 /// [`Refusal::NotFound`] when there is no such handoff *or* the agent is no party to it.
-pub fn seen_by<'a, N: Names>(
+pub fn seen_by<'a, N: Names, L: Law>(
+    law: &L,
     record: Option<&'a Record<N>>,
     agent: &N::Agent,
 ) -> Result<&'a Record<N>, Refusal> {
-    record.filter(|r| r.author == *agent || r.target == *agent).ok_or(Refusal::NotFound)
+    record.filter(|known| law.is_party(known, agent)).ok_or(Refusal::NotFound)
 }
 
 /// The record, if `by` may act on it as its target.
@@ -190,7 +191,7 @@ fn for_target<'a, N: Names, L: Law>(
     if law.is_target(known, by) {
         return Ok(known);
     }
-    seen_by(record, by)?;
+    seen_by(law, record, by)?;
     Err(Refusal::WrongAgent)
 }
 

@@ -10,8 +10,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::rules::Rule;
 use handoff_spec::check::Measured;
+use handoff_spec::follow::follow_named;
 use handoff_spec::generate::{DOCUMENTS, Sources};
-use handoff_spec::hubs::{self, Hubs};
+use handoff_spec::hubs::{self, Config, Hubs};
 use handoff_spec::profile::Profile;
 use handoff_spec::replay::replay;
 use handoff_spec::second;
@@ -44,8 +45,8 @@ enum Command {
     Check(Check),
     /// Serve stateright's Explorer of one model on loopback, to walk through it with a browser
     Explore {
-        /// The configuration; `--list` names them
-        #[arg(default_value = "life")]
+        /// The configuration, as `hubs/race` or `race`; `--list` names them
+        #[arg(default_value = "hubs/life")]
         configuration: String,
         /// Name the configurations, and serve nothing
         #[arg(long)]
@@ -72,15 +73,18 @@ struct Check {
     /// How much: quick while one works, ci before anything lands, deep when there is time
     #[arg(long, value_enum, default_value_t = ProfileArg::Quick)]
     profile: ProfileArg,
-    /// Only the checks that speak of this rule: S1 to S14, L1 to L3
+    /// Only the checks that speak of this rule: S1 to S16, L1 to L3
     #[arg(long, value_name = "ID", value_parser = rule)]
     rule: Option<Rule>,
-    /// Only the check of this id, as `hubs/race`
+    /// Only the check of this id, as `hubs/race`, or all those below it, as `hubs/`
     #[arg(long, value_name = "ID")]
     only: Option<String>,
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Print every trace under its check, and not only the shortest of each rule at the end
+    #[arg(long)]
+    verbose: bool,
     /// Write every trace (NDJSON) and the report (JSON) into this directory
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -90,8 +94,8 @@ struct Check {
     /// Leave out the second opinion, stateright's; the deep profile does without it anyway
     #[arg(long)]
     alone: bool,
-    /// At most so many unique states in each model; one that has more is cut off, and the exit code is 3. There is no
-    /// second opinion then
+    /// Cut off each model that has more unique states than this; of what it was about to look at nothing is claimed,
+    /// and the exit code is 3. A few more are found by the step that goes beyond. There is no second opinion then
     #[arg(long, value_name = "N")]
     max_states: Option<u64>,
     /// When all holds, write the figures of this profile, or of the one check, into this file (spec/measured.json)
@@ -173,6 +177,7 @@ fn check(check: Check) -> Result<u8, String> {
         rule: check.rule,
         only: check.only,
         format: check.format,
+        verbose: check.verbose,
         out: check.out,
         symmetry: check.symmetry,
         second: !check.alone,
@@ -182,17 +187,25 @@ fn check(check: Check) -> Result<u8, String> {
     })
 }
 
+/// Every configuration of hubs with the id of its check.
+fn walkable() -> Vec<(String, Config)> {
+    let named = |kind: &'static str| move |config: Config| (format!("{kind}/{}", config.name), config);
+    let bounds = hubs::bounds().into_iter().flat_map(|bound| [bound.pass, bound.fail]);
+    let mut all: Vec<_> = hubs::sound(Profile::Quick).into_iter().map(named("hubs")).collect();
+    all.extend(hubs::live().into_iter().map(named("live")));
+    all.extend(hubs::dropped().into_iter().map(|dropped| dropped.config).map(named("dropped")));
+    all.extend(bounds.map(named("bound")));
+    all
+}
+
 fn explore(configuration: &str, list: bool, port: u16) -> Result<u8, String> {
-    let all = || hubs::sound(Profile::Quick).into_iter().chain(hubs::live());
-    let dropped = || hubs::dropped().into_iter().map(|dropped| dropped.config);
-    let bounds = || hubs::bounds().into_iter().flat_map(|bound| [bound.pass, bound.fail]);
-    let mut configurations = all().chain(dropped()).chain(bounds());
+    let all = walkable();
     if list {
-        let lines: Vec<_> =
-            configurations.map(|config| format!("{:<28} {}\n", config.name, config.says)).collect();
+        let lines: Vec<_> = all.iter().map(|(id, config)| format!("{id:<36} {}\n", config.says)).collect();
         return print(&lines.concat()).map(|()| HOLDS);
     }
-    let config = configurations.find(|config| config.name == configuration).ok_or_else(|| {
+    let named = |(id, config): &(String, Config)| id == configuration || config.name == configuration;
+    let (id, config) = all.into_iter().find(named).ok_or_else(|| {
         format!("there is no configuration {configuration:?}; `handoff-spec explore --list` names them")
     })?;
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
@@ -201,7 +214,7 @@ fn explore(configuration: &str, list: bool, port: u16) -> Result<u8, String> {
         std::net::TcpListener::bind(address)
             .map_err(|error| format!("cannot listen on {address}: {error}; name another port with --port"))?,
     );
-    print(&format!("{}: {}\nhttp://{address}/ (end with ^C)\n", config.name, config.says))?;
+    print(&format!("{id}: {}\nhttp://{address}/ (end with ^C)\n", config.says))?;
     second::serve(Hubs { law: Protocol, config }, address);
     Ok(HOLDS)
 }
@@ -213,6 +226,13 @@ fn claims() -> Result<u8, String> {
 
 /// Writes the generated parts anew, and says which documents changed.
 fn write(spec: &Path) -> Result<u8, String> {
+    if !spec.join("traces").is_dir() {
+        let what = if spec.is_dir() { "has no traces/" } else { "is no directory" };
+        return Err(format!(
+            "--write {} {what}: name the directory spec/ of a checkout, where the documents and traces/ are",
+            spec.display()
+        ));
+    }
     let sources = Sources::read(spec)?;
     for name in DOCUMENTS {
         let file = spec.join(name);
@@ -232,10 +252,18 @@ fn trace(file: &PathBuf) -> Result<u8, String> {
         fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let trace = Trace::parse(&text).map_err(|error| format!("{} is no trace: {error}", file.display()))?;
     print(&trace.to_string())?;
-    match replay(&trace) {
-        Ok(()) => print("lived through again by the kernel: as told\n").map(|()| HOLDS),
-        Err(why) => {
-            print(&format!("lived through again by the kernel: NOT as told: {why}\n")).map(|()| BROKEN)
-        }
+    if let Err(why) = replay(&trace) {
+        print(&format!("lived through again by the kernel: NOT as told: {why}\n"))?;
+        return Ok(BROKEN);
+    }
+    print("lived through again by the kernel: as told\n")?;
+    match follow_named(&trace) {
+        Ok(true) => print("walked through its model again: a way of it, which shows what it says\n").map(|()| HOLDS),
+        Ok(false) => print(
+            "not walked through a model: there is no configuration of this name here, so nobody has checked that a \
+             witness shows its case and that a lasso is fair\n",
+        )
+        .map(|()| HOLDS),
+        Err(why) => print(&format!("walked through its model again: NOT so: {why}\n")).map(|()| BROKEN),
     }
 }

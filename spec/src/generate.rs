@@ -306,10 +306,11 @@ fn bounds_of(kind: &str, profile: &str, config: &Config) -> String {
 }
 
 fn faults(faults: Faults, sweeps: usize) -> String {
-    let Faults { lost_answers, failures, crashes, losses, doubles, cuts, clock_steps } = faults;
+    let Faults { lost_answers, failures, pauses, crashes, losses, doubles, cuts, clock_steps } = faults;
     let all = [
         (usize::from(lost_answers), "lost or late store answers"),
         (usize::from(failures), "store failures"),
+        (usize::from(pauses), "pauses"),
         (usize::from(crashes), "crashes"),
         (usize::from(losses), "lost messages"),
         (usize::from(doubles), "doubled messages"),

@@ -13,6 +13,7 @@ pub mod ambient;
 pub mod bootstrap;
 pub mod check;
 pub mod explorer;
+pub mod follow;
 pub mod generate;
 pub mod hubs;
 pub mod malice;

@@ -1,6 +1,8 @@
 //! Runs the checks of a plan, one after the other, and reports.
 
-use std::collections::BTreeMap;
+mod people;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -11,7 +13,6 @@ use handoff_spec::check::{Check, Figures, Finding, Limits, Measured, Report, Run
 use handoff_spec::explorer::Progress;
 use handoff_spec::model::Property;
 use handoff_spec::profile::Profile;
-use handoff_spec::trace::Trace;
 use serde::Serialize;
 
 use crate::cli::{BROKEN, HOLDS, TRUNCATED, print};
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) rule: Option<Rule>,
     pub(crate) only: Option<String>,
     pub(crate) format: Format,
+    /// Whether every trace is printed under its check.
+    pub(crate) verbose: bool,
     pub(crate) out: Option<PathBuf>,
     pub(crate) symmetry: bool,
     pub(crate) second: bool,
@@ -49,17 +52,18 @@ struct Ran {
 
 pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
     let measured = Measured::committed();
-    let speaks = |check: &Check| {
-        plan.rule.is_none_or(|rule| check.properties.contains(&Property::Rule(rule)))
-            && plan.only.as_ref().is_none_or(|only| check.id == *only)
-    };
-    let checks: Vec<Check> = list(plan.profile).into_iter().filter(speaks).collect();
-    if checks.is_empty() {
-        let ids: Vec<_> = list(plan.profile).into_iter().map(|check| check.id).collect();
-        return Err(format!("no check is so; there are\n  {}", ids.join("\n  ")));
-    }
+    let checks = selected(plan)?;
     if let Some(out) = &plan.out {
+        if out.exists() && !out.is_dir() {
+            return Err(format!(
+                "--out {} is a file and not a directory: name a directory, which is made if there is none",
+                out.display()
+            ));
+        }
         fs::create_dir_all(out).map_err(|error| format!("cannot make {}: {error}", out.display()))?;
+    }
+    if let Some(file) = &plan.record {
+        recordable(file)?;
     }
     let stopwatch = Stopwatch::start();
     let mut ran = Vec::new();
@@ -67,10 +71,10 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
         let known = measured.of(plan.profile.name(), &check.id);
         let mut report = one(&check, plan, known);
         if plan.record.is_none() && !plan.symmetry && !report.truncated && report.findings.is_empty() {
-            compare(&mut report, known);
+            compare(&mut report, known, plan.profile);
         }
         if plan.format == Format::Text {
-            print(&line(&check, &report))?;
+            print(&people::line(&check, &report, plan))?;
         }
         ran.push(Ran { check, report });
     }
@@ -83,10 +87,80 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
         record(file, plan, &ran, seconds)?;
     }
     match plan.format {
-        Format::Text => print(&summary(plan, &ran, seconds, code))?,
+        Format::Text => print(&people::summary(plan, &ran, seconds, code))?,
         Format::Json => print(&(json(plan, &ran, seconds)? + "\n"))?,
     }
     Ok(code)
+}
+
+/// The checks that are asked for.
+fn selected(plan: &Plan) -> Result<Vec<Check>, String> {
+    let profile = plan.profile;
+    let (named, others): (Vec<Check>, Vec<Check>) =
+        list(profile).into_iter().partition(|check| plan.only.as_ref().is_none_or(|only| is_of(check, only)));
+    if let Some(only) = &plan.only {
+        if named.is_empty() {
+            return Err(unknown(profile, only, &others));
+        }
+        if plan.record.is_some() && named.iter().all(|check| check.id != *only) {
+            return Err(format!(
+                "--record needs one check or all of them, and --only {only} is {}; name one, or leave out --only: {}",
+                counted(named.len(), "check"),
+                ids(&named)
+            ));
+        }
+    }
+    let Some(rule) = plan.rule else { return Ok(named) };
+    let speaks = |check: &Check| check.properties.contains(&Property::Rule(rule));
+    let (speaking, silent): (Vec<Check>, Vec<Check>) = named.into_iter().partition(speaks);
+    if !speaking.is_empty() {
+        return Ok(speaking);
+    }
+    let those: Vec<_> = others.into_iter().filter(speaks).collect();
+    Err(match (silent.as_slice(), &plan.only) {
+        ([check], Some(_)) => {
+            let properties: Vec<_> = check.properties.iter().map(|property| property.id()).collect();
+            format!("{} does not check {rule:?}; it checks {}", check.id, properties.join(", "))
+        }
+        (_, Some(only)) => {
+            format!("no check below {only} checks {rule:?}; those that do are {}", ids(&those))
+        }
+        (_, None) => format!("no check of the profile {profile} checks {rule:?}"),
+    })
+}
+
+/// Whether this is the check of this id, or one below it: `hubs` and `hubs/` are all of the hubs' checks.
+fn is_of(check: &Check, only: &str) -> bool {
+    let below = check.id.strip_prefix(only.trim_end_matches('/'));
+    check.id == only || below.is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// That there is no such check, and what there is beside it.
+fn unknown(profile: Profile, only: &str, all: &[Check]) -> String {
+    let has = |other: &Profile| list(*other).iter().any(|check| is_of(check, only));
+    if let Some(other) = Profile::ALL.into_iter().find(has) {
+        return format!(
+            "the profile {profile} has no check {only:?}, but {other} has: add --profile {other}"
+        );
+    }
+    let kind = |id: &str| id.split_once('/').map_or_else(|| id.to_owned(), |(kind, _)| format!("{kind}/"));
+    let beside: Vec<_> =
+        all.iter().map(|check| check.id.as_str()).filter(|id| kind(id) == kind(only)).collect();
+    let there_are = if beside.is_empty() {
+        all.iter().map(|check| kind(&check.id)).collect::<BTreeSet<_>>().into_iter().collect()
+    } else {
+        beside.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    format!("there is no check {only:?}, and none below it; there are {}", there_are.join(", "))
+}
+
+fn ids(checks: &[Check]) -> String {
+    checks.iter().map(|check| check.id.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// `1 step`, `2 steps`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn one(check: &Check, plan: &Plan, known: Option<&Figures>) -> Report {
@@ -123,24 +197,42 @@ fn how_far(id: &str, progress: &Progress, seconds: f64, known: Option<&Figures>)
 }
 
 /// A model that has another size than it had is another model: whoever changed it says so by recording it.
-fn compare(report: &mut Report, known: Option<&Figures>) {
+fn compare(report: &mut Report, known: Option<&Figures>, profile: Profile) {
     let is = Figures::from(&*report);
+    let why = unexplained(profile);
     let how = match known {
-        None => "it is not in spec/measured.json".to_owned(),
+        None => format!(
+            "it is not in spec/measured.json, and so nothing says what size it should have. Who knows that it is \
+             as it is meant may record it: {}",
+            to_record(profile)
+        ),
         Some(was) if (was.states, was.edges, was.depth) != (is.states, is.edges, is.depth) => format!(
-            "it has {} states, {} edges and depth {}, and had {}, {} and {} when it was recorded",
+            "it has {} states, {} edges and depth {}, and had {}, {} and {} when it was recorded. {why}",
             is.states, is.edges, is.depth, was.states, was.edges, was.depth
         ),
         Some(was) if was.kills != is.kills => {
-            "its faults are caught by other rules than were recorded".to_owned()
+            format!("its faults are caught by other rules than were recorded. {why}")
         }
         Some(_) => return,
     };
-    report.findings.push(Finding {
-        property: "Size".into(),
-        how: format!("{how}; if that is meant, run this profile with --record spec/measured.json"),
-        trace: None,
-    });
+    report.findings.push(Finding { property: SIZE.into(), how, trace: None });
+}
+
+/// The name of what is found where nothing is broken, but another model was looked at than was recorded.
+const SIZE: &str = "Size";
+
+fn to_record(profile: Profile) -> String {
+    format!("handoff-spec check --profile {profile} --record spec/measured.json")
+}
+
+/// What another size means. It is no rule that is broken; but to record it is to make a weaker check a green one, if
+/// nobody knows where the difference is from.
+fn unexplained(profile: Profile) -> String {
+    format!(
+        "No rule explains the difference: something has become reachable or unreachable, or is asked no more. Only \
+         who knows why should record it: {}",
+        to_record(profile)
+    )
 }
 
 fn code(ran: &[Ran]) -> u8 {
@@ -151,93 +243,6 @@ fn code(ran: &[Ran]) -> u8 {
     } else {
         HOLDS
     }
-}
-
-// ------------------------------------------------------------------------------------------------------- for people
-
-fn line(check: &Check, report: &Report) -> String {
-    let Report { reached, seconds, second, .. } = report;
-    let word = match (report.findings.is_empty(), report.truncated) {
-        (false, _) => "FAIL",
-        (true, true) => "CUT ",
-        (true, false) => "ok  ",
-    };
-    let second = second.map_or_else(String::new, |second| format!(", stateright {:.2} s", second.seconds));
-    let mut out = format!(
-        "{word} {:<36} {:>9} states {:>10} edges {seconds:>7.2} s{second}\n",
-        check.id, reached.states, reached.edges
-    );
-    for finding in &report.findings {
-        out += &format!("     {}: {}\n", finding.property, finding.how);
-        if let Some(trace) = &finding.trace {
-            out += &format!("     in {} steps:\n", trace.steps());
-            for line in trace.to_string().lines() {
-                out += &format!("       {line}\n");
-            }
-        }
-    }
-    out
-}
-
-fn summary(plan: &Plan, ran: &[Ran], seconds: f64, code: u8) -> String {
-    let states: u64 = ran.iter().map(|ran| ran.report.reached.states).sum();
-    let edges: u64 = ran.iter().map(|ran| ran.report.reached.edges).sum();
-    let mut out = format!(
-        "\nprofile {}: {} checks, {states} states, {edges} edges, {seconds:.1} s\n",
-        plan.profile,
-        ran.len()
-    );
-    out += &rates(ran);
-    match code {
-        HOLDS => out += "all hold\n",
-        TRUNCATED => out += "cut off: nothing is claimed of what was not looked at\n",
-        _ => out += &broken(ran),
-    }
-    if let Some(out_dir) = &plan.out {
-        out += &format!("traces and report in {}\n", out_dir.display());
-    }
-    out
-}
-
-/// Each property that is broken, the one with the shortest trace first.
-fn broken(ran: &[Ran]) -> String {
-    let mut shortest: BTreeMap<&str, (u32, &str, &str)> = BTreeMap::new();
-    for Ran { check, report } in ran {
-        for Finding { property, how, trace } in &report.findings {
-            let steps = trace.as_ref().map_or(u32::MAX, Trace::steps);
-            let how = how.lines().next().unwrap_or_default();
-            let found = (steps, check.id.as_str(), how);
-            let known = shortest.entry(property).or_insert(found);
-            *known = (*known).min(found);
-        }
-    }
-    let mut all: Vec<_> = shortest.into_iter().collect();
-    all.sort_by_key(|(property, (steps, ..))| (*steps, *property));
-    let lines = all.into_iter().map(|(property, (steps, id, how))| match steps {
-        u32::MAX => format!("  {property}: {id}: {how}\n"),
-        _ => format!("  {property}, in {steps} steps: {id}: {how}\n"),
-    });
-    format!("broken, the shortest of each:\n{}", lines.collect::<String>())
-}
-
-/// How fast each checker was, over the models that both have looked at, side by side.
-fn rates(ran: &[Ran]) -> String {
-    let both = || ran.iter().filter_map(|ran| Some((&ran.report, ran.report.second?)));
-    let ours: f64 = both().map(|(report, _)| report.seconds).sum();
-    let theirs: f64 = both().map(|(_, second)| second.seconds).sum();
-    if ours <= 0.0 || theirs <= 0.0 {
-        return String::new();
-    }
-    let states: u64 = both().map(|(report, _)| report.reached.states).sum();
-    let edges: u64 = both().map(|(report, _)| report.reached.edges).sum();
-    let generated: u64 = both().map(|(_, second)| second.generated).sum();
-    format!(
-        "explorer   {:>9.0} generated/s {:>9.0} unique/s\nstateright {:>9.0} generated/s {:>9.0} unique/s, one thread each, side by side\n",
-        edges as f64 / ours,
-        states as f64 / ours,
-        generated as f64 / theirs,
-        states as f64 / theirs,
-    )
 }
 
 // ----------------------------------------------------------------------------------------------------- for programs
@@ -316,14 +321,31 @@ fn write_out(out: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), S
     write("report.json", &(json(plan, ran, seconds)? + "\n"))
 }
 
+/// What stands in the file, if there is one.
+fn recorded(file: &Path) -> Result<Measured, String> {
+    let failed = |error: &dyn core::fmt::Display| format!("cannot record in {}: {error}", file.display());
+    match fs::read_to_string(file) {
+        Ok(text) => serde_json::from_str(&text).map_err(|error| failed(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Measured::default()),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Whether the file can be written: better known before a long run than after it.
+fn recordable(file: &Path) -> Result<(), String> {
+    recorded(file)?;
+    let failed = |error: io::Error| {
+        format!("cannot record in {}: {error}; name a file that can be written", file.display())
+    };
+    let new = !file.exists();
+    fs::OpenOptions::new().append(true).create(true).open(file).map_err(failed)?;
+    // A run that fails leaves no file behind.
+    if new { fs::remove_file(file).map_err(failed) } else { Ok(()) }
+}
+
 /// Writes the figures of what was run into the file, beside those of the checks that were not.
 fn record(file: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), String> {
-    let failed = |error: &dyn core::fmt::Display| format!("cannot record in {}: {error}", file.display());
-    let mut measured: Measured = match fs::read_to_string(file) {
-        Ok(text) => serde_json::from_str(&text).map_err(|error| failed(&error))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Measured::default(),
-        Err(error) => return Err(failed(&error)),
-    };
+    let mut measured = recorded(file)?;
     let new: BTreeMap<String, Figures> =
         ran.iter().map(|ran| (ran.check.id.clone(), Figures::from(&ran.report))).collect();
     let name = plan.profile.name().to_owned();
@@ -336,5 +358,6 @@ fn record(file: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), Str
         Run::new(seconds, new)
     };
     measured.0.insert(name, run);
-    fs::write(file, measured.to_json()).map_err(|error| failed(&error))
+    fs::write(file, measured.to_json())
+        .map_err(|error| format!("cannot record in {}: {error}", file.display()))
 }

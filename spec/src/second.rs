@@ -71,7 +71,7 @@ where
         macro_rules! always {
             ($($rule:literal)*) => { [$(Condition::always(Rule::ALL[$rule].name(), holds::<M, $rule>)),*] };
         }
-        let mut conditions = Vec::from(always![0 1 2 3 4 5 6 7 8 9 10 11 12 13]);
+        let mut conditions = Vec::from(always![0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15]);
         // Never found: without one that is still awaited, stateright stops before it has seen all.
         conditions.push(Condition::sometimes("(the whole model is looked at)", |_, _| false));
         conditions

@@ -85,8 +85,8 @@ fn a_counterexample_to_induction_is_a_trace_that_reads_back() {
         [
             "#1 begins accept by alice without a claim_id on h0",
             "#1 loads: found h0 pending until 99",
-            "#1 swaps: written, now h0 claimed, claim without a name of 100",
-            "#1 answers claimed at 100 without a name",
+            "#1 swaps: written, now h0 claimed, an anonymous claim, claimed_at 100",
+            "#1 answers claimed at 100, anonymously",
         ]
     );
 }
@@ -130,6 +130,7 @@ fn lived_again(trace: &Trace, law: Variant) -> Vec<Event> {
                 record: register.as_ref().map(RecordText::from),
                 took_effect: effect != EffectKind::Load,
                 may_follow: false,
+                held: false,
             });
             match operation.next(outcome, Time(line.clock.expect("a hub has a clock"))) {
                 Next::Effect(next) => operation = next,

@@ -102,7 +102,13 @@ impl Both {
             Err(other) => panic!("{other:?}"),
         };
         assert_eq!(verdict, expected, "{command:?}");
-        let seen = Seen::Answered { handoff: &handoff, command, verdict: &verdict, now: self.newest };
+        let seen = Seen::Answered {
+            operation: None,
+            handoff: &handoff,
+            command,
+            verdict: &verdict,
+            now: self.newest,
+        };
         self.history.observe(&seen).unwrap();
     }
 

@@ -17,6 +17,14 @@ pub enum Fault {
     ExpiresAtDeadline,
     /// Accept leaves the deadline to the janitor.
     AcceptTrustsJanitor,
+    /// Complete and reject leave the deadlines to the janitor.
+    FinishTrustsJanitor,
+    /// A claim is good for a millisecond after it has lapsed.
+    LapsesLate,
+    /// The janitor looks at no deadline.
+    SweepsNothing,
+    /// Anybody is told what a party is.
+    AnybodyIsParty,
     /// A claim lapses at its deadline already.
     LapsesAtDeadline,
     /// A claim without a time limit lapses after a millisecond.
@@ -72,9 +80,13 @@ pub enum Machine {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::ExpiresAtDeadline,
         Self::AcceptTrustsJanitor,
+        Self::FinishTrustsJanitor,
+        Self::LapsesLate,
+        Self::SweepsNothing,
+        Self::AnybodyIsParty,
         Self::LapsesAtDeadline,
         Self::LapsesUnbounded,
         Self::LapseWraps,
@@ -105,6 +117,8 @@ impl Fault {
                 Rule::S14
             }
             Self::AcceptTrustsJanitor => Rule::S3,
+            Self::FinishTrustsJanitor | Self::LapsesLate | Self::SweepsNothing => Rule::S15,
+            Self::AnybodyIsParty => Rule::S16,
             Self::AnybodyIsTarget => Rule::S2,
             Self::AnybodyIsAuthor => Rule::S13,
             Self::BytesIgnored => Rule::S8,
@@ -131,6 +145,10 @@ impl Fault {
         match self {
             Self::ExpiresAtDeadline
             | Self::AcceptTrustsJanitor
+            | Self::FinishTrustsJanitor
+            | Self::LapsesLate
+            | Self::SweepsNothing
+            | Self::AnybodyIsParty
             | Self::LapsesAtDeadline
             | Self::LapsesUnbounded
             | Self::LapseWraps
@@ -160,6 +178,10 @@ impl Fault {
         match self {
             Self::ExpiresAtDeadline => "expires_at_deadline",
             Self::AcceptTrustsJanitor => "accept_trusts_janitor",
+            Self::FinishTrustsJanitor => "finish_trusts_janitor",
+            Self::LapsesLate => "lapses_late",
+            Self::SweepsNothing => "sweeps_nothing",
+            Self::AnybodyIsParty => "anybody_is_party",
             Self::LapsesAtDeadline => "lapses_at_deadline",
             Self::LapsesUnbounded => "lapses_unbounded",
             Self::LapseWraps => "lapse_wraps",
@@ -220,15 +242,26 @@ impl Law for Variant {
         let Some(ttl) = claim_ttl else { return self.has(Fault::LapsesUnbounded) && now > claimed_at };
         let wrapped = Time(claimed_at.0.wrapping_add(ttl.0));
         let until = if self.has(Fault::LapseWraps) { wrapped } else { claimed_at.plus(ttl) };
+        let until = if self.has(Fault::LapsesLate) { until.plus(Millis(1)) } else { until };
         now > until || (self.has(Fault::LapsesAtDeadline) && now == until)
     }
 
     fn minds_deadlines<N: Names>(&self, command: &Command<N>) -> bool {
-        !(self.has(Fault::AcceptTrustsJanitor) && matches!(command, Command::Accept { .. }))
+        let left_to_the_janitor = match command {
+            Command::Accept { .. } => self.has(Fault::AcceptTrustsJanitor),
+            Command::Complete { .. } | Command::Reject { .. } => self.has(Fault::FinishTrustsJanitor),
+            Command::Sweep => self.has(Fault::SweepsNothing),
+            Command::Start { .. } => false,
+        };
+        !left_to_the_janitor
     }
 
     fn is_target<N: Names>(&self, record: &Record<N>, by: &N::Agent) -> bool {
         record.target == *by || self.has(Fault::AnybodyIsTarget)
+    }
+
+    fn is_party<N: Names>(&self, record: &Record<N>, agent: &N::Agent) -> bool {
+        record.author == *agent || record.target == *agent || self.has(Fault::AnybodyIsParty)
     }
 
     fn is_author<N: Names>(&self, author: &N::Agent, sender: &N::Agent) -> bool {

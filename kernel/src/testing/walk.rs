@@ -137,7 +137,7 @@ fn ask<L: Law>(
         Err(NotDone::Unavailable) => return Err("this store is always available".into()),
     };
     history
-        .observe(&Seen::Answered { handoff: &handoff, command, verdict: &verdict, now })
+        .observe(&Seen::Answered { operation: None, handoff: &handoff, command, verdict: &verdict, now })
         .map_err(|broken| broken.to_string())
 }
 

@@ -50,6 +50,7 @@ where
     let found = explore(model, options, watch);
     let mut look = Look { model, name, expect, found, report: Report::default() };
     look.report.reached = look.found.reached;
+    look.report.initial = model.initial().len() as u64;
     look.report.truncated = !look.found.complete;
     look.breaches();
     look.witnesses();

@@ -55,12 +55,22 @@ impl Method {
 /// Something that should not be.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// The property that is broken, or what else is wrong: `Witness`, `Size`, `Opinion`.
+    /// The property that is broken, or what else is wrong: `Witness of` a rule, `Size`, `Opinion`, `Exactness`.
     pub property: String,
     /// What exactly.
     pub how: String,
     /// How it comes to that.
     pub trace: Option<Trace>,
+}
+
+impl Finding {
+    /// Whether something was seen to break, and not merely missed: a witness that is not reached, a fault that is not
+    /// caught, a promise that is not made, another size. What is missed may be missed because of what breaks.
+    #[must_use]
+    pub fn shows_a_breach(&self) -> bool {
+        // These three tell what they saw without a trace.
+        self.trace.is_some() || ["Exactness", "Frame", "Opinion"].contains(&self.property.as_str())
+    }
 }
 
 /// What the second checker found, and how long it took.
@@ -79,6 +89,8 @@ pub struct Second {
 pub struct Report {
     /// How much was looked at: unique states and edges of a model, records and steps of a proof.
     pub reached: Progress,
+    /// In how many states a model begins: these are generated without an edge.
+    pub initial: u64,
     /// Seconds.
     pub seconds: f64,
     /// The second opinion, of a model.
@@ -99,7 +111,7 @@ pub type Watch<'w> = &'w mut dyn FnMut(&Progress);
 /// How a check is run.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// At most so many unique states in each model.
+    /// A model that has more unique states than this is cut off.
     pub max_states: u64,
     /// Whether stateright looks too.
     pub second: bool,

@@ -300,20 +300,22 @@ impl<M: Model> Run<'_, M> {
         for ordinal in ordinals {
             let mut actions = Vec::new();
             self.model.actions(&like, &mut actions);
-            like = self.canonical(self.model.next(&like, &actions[ordinal], &mut Story::quiet()));
-            let (action, next) = self.towards(&real, &like);
+            let action = &actions[ordinal];
+            like = self.canonical(self.model.next(&like, action, &mut Story::quiet()));
+            let (action, next) = self.towards(&real, &like, action);
             path.actions.push(action);
             real = next;
         }
         if let Some(last) = last {
             let goal = self.canonical(self.model.next(&like, last, &mut Story::quiet()));
-            path.actions.push(self.towards(&real, &goal).0);
+            path.actions.push(self.towards(&real, &goal, last).0);
         }
         path
     }
 
-    /// The action that leads from here to a state like this one, and that state.
-    fn towards(&self, real: &M::State, like: &M::State) -> (M::Action, M::State) {
+    /// The action that leads from here to a state like this one, and that state: the very one that was taken, if it does.
+    /// Another may lead there too and tell something else, which is no witness of what was seen.
+    fn towards(&self, real: &M::State, like: &M::State, taken: &M::Action) -> (M::Action, M::State) {
         let mut actions = Vec::new();
         self.model.actions(real, &mut actions);
         let steps = actions.into_iter().map(|action| {
@@ -321,8 +323,8 @@ impl<M: Model> Run<'_, M> {
             (action, next)
         });
         steps
-            .into_iter()
-            .find(|(_, next)| self.canonical(next.clone()) == *like)
+            .filter(|(_, next)| self.canonical(next.clone()) == *like)
+            .min_by_key(|(action, _)| action != taken)
             .expect("states that are alike can do alike: `canonical` only renames")
     }
 }

@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use handoff_kernel::command::{Answer, Command};
+use handoff_kernel::command::{Answer, Command, Event};
 use handoff_kernel::history::Seen;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
@@ -13,7 +13,7 @@ use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
 use super::config::{Ask, Log, Network};
-use super::state::{Asker, Late, Message, Running, State};
+use super::state::{Asker, Late, Message, Running, State, Unlogged};
 use super::store::Write;
 use super::{Action, Fate, Hubs, judge};
 use crate::model::{Breach, Story};
@@ -29,6 +29,15 @@ fn client_name(client: usize) -> String {
 
 pub(super) fn known<L: Law>(state: &State<L>, handoff: u8) -> Option<RecordText> {
     state.registers[usize::from(handoff)].record().map(RecordText::from)
+}
+
+/// What the log lacks of each record is to be written: the record says what that is.
+fn complete_log<L: Law>(state: &mut State<L>, hub: usize) {
+    for (register, logged) in state.registers.iter().zip(&state.logged) {
+        let missing = register.record().into_iter().flat_map(Event::that_made).skip(*logged);
+        let unlogged = |event| Unlogged { hub, event, found_missing: true };
+        state.unlogged.extend(missing.map(unlogged));
+    }
 }
 
 /// What is broken first is what is said; the state goes nowhere from there.
@@ -64,6 +73,7 @@ impl<L: Law + Ord> Hubs<L> {
             }
             Action::Lose(message) => self.lose(state, message, story),
             Action::Effect(hub, asker, fate) => self.effect(state, *hub, *asker, *fate, story),
+            Action::Hear(hub, asker) => self.hear(state, *hub, *asker, story),
             Action::Follow(late) => self.follow(state, *late, story),
             Action::Crash(_)
             | Action::Restart(_)
@@ -80,8 +90,8 @@ impl<L: Law + Ord> Hubs<L> {
                 self.look(state, *client, hub, story);
             }
             Action::Log(hub) => {
-                let first = state.unlogged.iter().position(|(whose, _)| whose == hub);
-                let (_, event) = state.unlogged.remove(first.expect("there is one to log"));
+                let first = state.unlogged.iter().position(|unlogged| unlogged.hub == *hub);
+                let Unlogged { event, .. } = state.unlogged.remove(first.expect("there is one to log"));
                 self.log(state, *hub, &event, story);
             }
             Action::Forget(handoff) => self.forget(state, *handoff, story),
@@ -99,17 +109,19 @@ impl<L: Law + Ord> Hubs<L> {
                 if !self.config.trust.keeps_mark {
                     hub.mark = 0;
                 }
-                if self.config.trust.log == Log::AfterForgotten {
-                    state.unlogged.retain(|(whose, _)| whose != number);
-                }
+                state.unlogged.retain(|unlogged| unlogged.hub != *number);
                 for client in &mut state.clients {
                     client.waits = client.waits.filter(|(hub, _)| hub != number);
                 }
-                let operations = gone.iter().map(|running| running.asker.key(*number)).collect();
+                let operations: Vec<_> = gone.iter().map(|running| running.asker.key(*number)).collect();
+                operations.iter().for_each(|operation| self.gone(state, *operation));
                 (*number, trace::Event::Crashes { operations })
             }
             Action::Restart(number) => {
                 state.hub(*number).up = true;
+                if self.config.trust.log == Log::AfterCompleted {
+                    complete_log(state, *number);
+                }
                 (*number, trace::Event::Restarts)
             }
             Action::Cut(number) => {
@@ -138,6 +150,7 @@ impl<L: Law + Ord> Hubs<L> {
             | Action::Receive(..)
             | Action::Lose(_)
             | Action::Effect(..)
+            | Action::Hear(..)
             | Action::Follow(_)
             | Action::Sweep(..)
             | Action::Prune(..)
@@ -147,6 +160,15 @@ impl<L: Law + Ord> Hubs<L> {
         };
         story
             .tell(|| Line::at(state.time, hub_name(number), Some(state.hubs[number].now(state.time)), event));
+    }
+
+    /// An operation ends without a word of what became of it.
+    fn gone(&self, state: &mut State<L>, operation: u32) {
+        if self.config.history {
+            let seen = Seen::Gone { operation: operation.into() };
+            let gone = Arc::make_mut(&mut state.history).observe(&seen);
+            note(state, gone.err());
+        }
     }
 
     /// The deciding clock, which remembers what it has decided with.
@@ -295,10 +317,20 @@ impl<L: Law + Ord> Hubs<L> {
             };
             self.at_hub(state, hub, event)
         });
+        if self.config.history && matches!(asker, Asker::Client(..)) {
+            let operation = asker.key(hub).into();
+            let seen = Seen::Asked { operation, handoff: &handoff, command: &command };
+            let asked = Arc::make_mut(&mut state.history).observe(&seen);
+            note(state, asked.err());
+        }
         let operation = Operation::new(self.law.clone(), handoff, command);
-        let running = &mut state.hub(hub).running;
-        let at = running.partition_point(|other| other.asker < asker);
-        running.insert(at, Arc::new(Running { asker, operation, decided: None }));
+        self.keep(state, hub, Running { asker, operation, heard: None, decided: None });
+    }
+
+    fn keep(&self, state: &mut State<L>, hub: usize, running: Running<L>) {
+        let others = &mut state.hub(hub).running;
+        let at = others.partition_point(|other| other.asker < running.asker);
+        others.insert(at, Arc::new(running));
     }
 
     fn receive(
@@ -327,6 +359,7 @@ impl<L: Law + Ord> Hubs<L> {
         let running = Arc::unwrap_or_clone(state.hub(hub).running.remove(slot));
         match fate {
             Fate::Answered => {}
+            Fate::Held => state.left.pauses -= 1,
             Fate::AnswerLost | Fate::RequestLost | Fate::Delayed => state.left.lost_answers -= 1,
             Fate::Fails => state.left.failures -= 1,
         }
@@ -340,16 +373,16 @@ impl<L: Law + Ord> Hubs<L> {
         let mut took_effect = false;
         let outcome = match (write, fate) {
             (_, Fate::Fails) => Outcome::Failed,
-            (None, Fate::Answered) => {
+            (None, Fate::Answered | Fate::Held) => {
                 Outcome::Loaded(state.registers[usize::from(*operation.handoff())].stored.clone())
             }
-            (Some((expected, next, event)), Fate::Answered | Fate::AnswerLost) => {
+            (Some((expected, next, event)), Fate::Answered | Fate::Held | Fate::AnswerLost) => {
                 let write = Write { hub, asker, command, expected, next, event };
                 took_effect = self.write(state, &write);
-                match (fate, took_effect) {
-                    (Fate::Answered, true) => Outcome::Written,
-                    (Fate::Answered, false) => Outcome::Conflict,
-                    _ => Outcome::Unknown,
+                match (fate == Fate::AnswerLost, took_effect) {
+                    (true, _) => Outcome::Unknown,
+                    (false, true) => Outcome::Written,
+                    (false, false) => Outcome::Conflict,
                 }
             }
             (Some((expected, next, event)), Fate::Delayed) => {
@@ -384,12 +417,28 @@ impl<L: Law + Ord> Hubs<L> {
                 record: known(state, *operation.handoff()),
                 took_effect,
                 may_follow: fate == Fate::Delayed,
+                held: fate == Fate::Held,
             };
             self.at_hub(state, hub, event)
         });
-        if state.breach.is_none() {
+        if state.breach.is_some() {
+            return;
+        }
+        if fate == Fate::Held {
+            // What is written needs no deadline for its commit any more.
+            self.keep(state, hub, Running { heard: Some(outcome), decided: None, ..running });
+        } else {
             self.go_on(state, hub, running, outcome, story);
         }
+    }
+
+    /// A hub takes what the store has answered a while ago.
+    fn hear(&self, state: &mut State<L>, hub: usize, asker: Asker, story: &mut Story) {
+        let slot = state.hubs[hub].working_for(asker).expect("only what is under way goes on");
+        let mut running = Arc::unwrap_or_clone(state.hub(hub).running.remove(slot));
+        let outcome = running.heard.take().expect("only what was answered is taken");
+        story.tell(|| self.at_hub(state, hub, trace::Event::Hears { operation: asker.key(hub) }));
+        self.go_on(state, hub, running, outcome, story);
     }
 
     /// The outcome is reported, and what follows is noted: another effect, or an answer.
@@ -408,9 +457,7 @@ impl<L: Law + Ord> Hubs<L> {
             Next::Effect(operation) => {
                 let writes = operation.effect() != Effect::Load;
                 let decided = (writes && self.config.delta.is_some()).then_some(state.time);
-                let running = &mut state.hub(hub).running;
-                let at = running.partition_point(|other| other.asker < asker);
-                running.insert(at, Arc::new(Running { asker, operation, decided }));
+                self.keep(state, hub, Running { asker, operation, heard: None, decided });
             }
             Next::Done(done) => self.answer(state, hub, asker, handoff, &command, &done, now, story),
         }
@@ -448,15 +495,27 @@ impl<L: Law + Ord> Hubs<L> {
             }
         };
         let Asker::Client(client, index) = asker else { return };
+        let record = state.registers[usize::from(handoff)].record();
+        let hidden = judge::hidden(record, command, done.status);
+        note(state, hidden);
+        let operation = asker.key(hub).into();
         if let Some(verdict) = &verdict {
             if self.config.history {
-                let seen = Seen::Answered { handoff: &handoff, command, verdict, now: Time(now) };
+                let seen = Seen::Answered {
+                    operation: Some(operation),
+                    handoff: &handoff,
+                    command,
+                    verdict,
+                    now: Time(now),
+                };
                 let told = Arc::make_mut(&mut state.history).observe(&seen);
                 note(state, told.err());
             }
             let winner = &mut state.register(handoff).winner;
             let twice = judge::one_winner(winner, client, verdict);
             note(state, twice);
+        } else {
+            self.gone(state, asker.key(hub));
         }
         match self.config.network {
             Network::None => self.receive(state, client, index, &done.verdict, &mut Story::quiet()),

@@ -5,6 +5,7 @@ use handoff_kernel::testing::small::{ALICE, BOB};
 
 use super::asks::{accept, begin, once, pending, twice};
 use super::config::{Config, Faults, Trust};
+use crate::model::Property;
 
 /// A bound.
 #[derive(Debug, Clone)]
@@ -28,6 +29,11 @@ fn late(bound: u64) -> Config {
         bound: Some(bound),
         ..Config::PLAIN
     }
+}
+
+/// Two hubs, one of which may be paused for ever while the other sweeps. Only S3 is asked for.
+fn swept() -> Config {
+    Config { hubs: 2, sweeps: 1, bound: None, watch: Some(Property::Rule(Rule::S3)), ..late(0) }
 }
 
 /// A start is sent more than once; what came of one expires and is pruned before another is done. Each is committed
@@ -99,15 +105,13 @@ pub fn bounds() -> Vec<Bound> {
             },
         },
         Bound {
-            says: "A hub that is paused between decision and commit is not bounded by δ; once any hub has swept, no claim takes effect.",
+            says: "It is δ that bounds it: the claim of a hub that is paused between decision and commit takes effect any time \
+                   later.",
             rule: Rule::S3,
             pass: Config {
-                name: "pause-with-a-sweep",
-                says: "A hub may be paused for ever: once another has swept, its claim comes to nothing.",
-                hubs: 2,
-                sweeps: 1,
-                bound: None,
-                witnesses: &["paused-claim-comes-to-nothing"],
+                name: "pause-of-a-single-hub-of-2",
+                says: "The single hub is paused for at most 2 ms: no claim takes effect more than 2 ms late.",
+                delta: Some(2),
                 ..late(2)
             },
             fail: Config {
@@ -115,6 +119,22 @@ pub fn bounds() -> Vec<Bound> {
                 says: "The single hub is paused after its decision: its claim takes effect 3 ms late, and could later \
                        still.",
                 ..late(2)
+            },
+        },
+        Bound {
+            says: "However long a hub is paused, once any hub has swept no claim takes effect: the store compares.",
+            rule: Rule::S3,
+            pass: Config {
+                name: "pause-with-a-sweep",
+                says: "A hub may be paused for ever: once another has swept, its claim comes to nothing.",
+                witnesses: &["paused-claim-comes-to-nothing"],
+                ..swept()
+            },
+            fail: Config {
+                name: "pause-with-a-sweep-not-compared",
+                says: "A store that does not compare lets a paused hub claim what another has swept.",
+                trust: Trust { compares: false, ..Trust::PROTOCOL },
+                ..swept()
             },
         },
         Bound {
@@ -176,6 +196,44 @@ pub fn bounds() -> Vec<Bound> {
                 delta: Some(1),
                 hubs: 2,
                 ..replayed(2)
+            },
+        },
+        Bound {
+            says: "A single hub's clock may be paused too: it needs δ, if it decides anything else before it commits.",
+            rule: Rule::S4,
+            pass: Config {
+                name: "retention-1-of-a-single-hub-delta-1",
+                says: "One hub, δ 1 ms, retention 1 ms: the double of a start comes to nothing.",
+                epsilon: 0,
+                delta: Some(1),
+                ..replayed(1)
+            },
+            fail: Config {
+                name: "retention-0-of-a-single-hub-delta-1",
+                says: "No retention: a start that the hub decided before it pruned the handoff is committed after.",
+                epsilon: 0,
+                delta: Some(1),
+                ..replayed(0)
+            },
+        },
+        Bound {
+            says: "The same with twice as much ε: retention must be at least 4.",
+            rule: Rule::S4,
+            pass: Config {
+                name: "retention-4-epsilon-2",
+                says: "Two hubs, ε 2 ms, retention 4 ms: a replay of what was pruned is refused as expired.",
+                hubs: 2,
+                epsilon: 2,
+                time: (5, 11),
+                ..replayed(4)
+            },
+            fail: Config {
+                name: "retention-3-epsilon-2",
+                says: "Retention 3 ms: one hub prunes what another takes for new.",
+                hubs: 2,
+                epsilon: 2,
+                time: (5, 11),
+                ..replayed(3)
             },
         },
         Bound {

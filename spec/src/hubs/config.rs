@@ -8,6 +8,8 @@ use handoff_kernel::record::Record;
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
 
+use crate::model::Property;
+
 /// One world, made small.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -42,6 +44,8 @@ pub struct Config {
     pub retention: Option<u64>,
     /// What the store and its surroundings are trusted with.
     pub trust: Trust,
+    /// The one property whose breach is looked for: a way that breaks another first is not followed. None looks for all.
+    pub watch: Option<Property>,
     /// Whether the history checkers watch. Liveness does without: what was answered once is no state then.
     pub history: bool,
     /// The names of the witnesses that must be reached.
@@ -95,6 +99,8 @@ pub struct Faults {
     pub lost_answers: u8,
     /// The store cannot, and says so.
     pub failures: u8,
+    /// A hub pauses between the store's answer and what it makes of it: others act meanwhile.
+    pub pauses: u8,
     /// A hub dies between two effects; it restarts whenever it likes.
     pub crashes: u8,
     /// The network loses a message.
@@ -161,8 +167,16 @@ impl Trust {
 
 impl Faults {
     /// None at all.
-    pub const NONE: Self =
-        Self { lost_answers: 0, failures: 0, crashes: 0, losses: 0, doubles: 0, cuts: 0, clock_steps: 0 };
+    pub const NONE: Self = Self {
+        lost_answers: 0,
+        failures: 0,
+        pauses: 0,
+        crashes: 0,
+        losses: 0,
+        doubles: 0,
+        cuts: 0,
+        clock_steps: 0,
+    };
 }
 
 impl Config {
@@ -183,6 +197,7 @@ impl Config {
         shared_clock: None,
         retention: None,
         trust: Trust::PROTOCOL,
+        watch: None,
         history: true,
         witnesses: &[],
         promises: &[],

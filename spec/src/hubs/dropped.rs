@@ -3,8 +3,9 @@
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::{ALICE, BOB, EVE};
 
-use super::asks::{accept, begin, claimed, complete, once, pending, second, stubborn};
+use super::asks::{accept, begin, claimed, complete, once, pending, reject, second, stubborn};
 use super::config::{Ask, Config, Faults, Log, Network, Trust};
+use crate::model::Property;
 
 /// An assumption, and the configuration that drops it.
 #[derive(Debug, Clone)]
@@ -150,6 +151,35 @@ pub fn dropped() -> Vec<Dropped> {
                 ..Config::PLAIN
             },
             breaks: Rule::L2,
+        },
+        Dropped {
+            assumes: "A swap takes effect only on the version that was loaded, also on what is over.",
+            config: Config {
+                name: "end-overwritten",
+                says: "The holder completes through one hub and declines through the other, and the second write replaces the \
+                       first.",
+                records: vec![claimed(Some(1), 4, 9)],
+                clients: vec![once(ALICE, &[complete(Some(1))]), once(ALICE, &[reject(Some(1))])],
+                hubs: 2,
+                trust: Trust { compares: false, ..Trust::PROTOCOL },
+                watch: Some(Property::Rule(Rule::S4)),
+                ..Config::PLAIN
+            },
+            breaks: Rule::S4,
+        },
+        Dropped {
+            assumes: "A handoff is inserted only where there is none.",
+            config: Config {
+                name: "start-overwrites",
+                says: "Two starts of one id find nothing, and the second replaces what the first has written.",
+                records: vec![None],
+                clients: vec![once(BOB, &[begin(0, 9, None)]), once(BOB, &[begin(1, 9, None)])],
+                hubs: 2,
+                trust: Trust { compares: false, ..Trust::PROTOCOL },
+                watch: Some(Property::Rule(Rule::S5)),
+                ..Config::PLAIN
+            },
+            breaks: Rule::S5,
         },
         Dropped {
             assumes: "A hub's index has all that is pending, by arrival.",

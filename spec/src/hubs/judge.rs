@@ -1,12 +1,12 @@
 //! What the kernel's rules cannot see, because a hub cannot: true time, and who really asked. One item each, for the
 //! model and for the replay of its traces.
 
-use handoff_kernel::command::{Answer, Command, EventKind};
+use handoff_kernel::command::{Answer, Command, Event, EventKind};
 use handoff_kernel::law::Law;
-use handoff_kernel::record::{Record, Rejection, State};
+use handoff_kernel::record::{Record, Rejection, State, Status};
 use handoff_kernel::refusal::Refusal;
-use handoff_kernel::rules::{Rule, Step, check_step};
-use handoff_kernel::step::step;
+use handoff_kernel::rules::{Rule, Step, check_step, status_is_hidden_from_others};
+use handoff_kernel::step::{Transition, step};
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
@@ -24,6 +24,26 @@ pub(super) fn held_back<L: Law>(
     let result = step(law, record, command, now);
     let broken = check_step(&Step { before: record, command, now, result: &result });
     broken.err().map_or(Breach::of(rule, "a hub's guard held its decision back"), Breach::from)
+}
+
+/// The step rules, over what a write really replaces: that is not what was loaded where a store does not compare.
+pub(super) fn replaced(
+    before: Option<&Record<Small>>,
+    command: &Command<Small>,
+    next: &Record<Small>,
+    event: &Event<Small>,
+) -> Option<Breach> {
+    let answer = match (&next.state, command) {
+        (_, Command::Sweep) => Ok(Answer::Swept),
+        (State::Pending, _) => Ok(Answer::Started { expires_at: next.expires_at }),
+        (State::Claimed(claim), _) => Ok(Answer::claimed(next, claim)),
+        (State::Completed { completion, .. }, _) => Ok(Answer::Completed { at: completion.at }),
+        (State::Rejected(Rejection::Declined { decline, .. }), _) => Ok(Answer::Rejected { at: decline.at }),
+        (State::Rejected(rejection), _) => Err(rejection.refusal()),
+    };
+    let result = Ok(Transition::To { next: next.clone(), event: event.clone(), answer });
+    let step = Step { before, command, now: event.at, result: &result };
+    check_step(&step).err().map(Breach::from)
 }
 
 /// S3 in true time: no claim takes effect later than so long after `expires_at`.
@@ -58,6 +78,16 @@ pub(super) fn rightful(really: u8, next: &Record<Small>, kind: EventKind) -> Opt
         EventKind::Expired | EventKind::ClaimExpired => return None,
     };
     (rightful != really).then_some(breach)
+}
+
+/// S16, of the status beside the answer. Of a handoff that is not on record nobody can say who its parties are.
+pub(super) fn hidden(
+    record: Option<&Record<Small>>,
+    command: &Command<Small>,
+    told: Option<Status>,
+) -> Option<Breach> {
+    let hidden = record.is_none() || status_is_hidden_from_others(record, command, told);
+    (!hidden).then_some(Breach::of(Rule::S16, "somebody who is no party was told a status"))
 }
 
 /// S1 as the instances see it: at most one of them is told that the claim is its own.
@@ -129,6 +159,19 @@ mod tests {
         assert_eq!(after_sweep(Some(&swept), EventKind::Expired), None);
         assert_eq!(after_sweep(Some(&with(State::Pending)), EventKind::Claimed), None);
         assert_eq!(after_sweep(None, EventKind::Claimed), None);
+    }
+
+    #[test]
+    fn a_status_is_for_the_parties() {
+        let of_bob_for_alice = record(Time(9), None, State::Pending);
+        let told = |by, status| {
+            let accept = Command::Accept { by, claim_id: None, attempt: 1, receipt: None };
+            broken(hidden(Some(&of_bob_for_alice), &accept, status))
+        };
+        let pending = Some(Status::Pending);
+        assert_eq!([BOB, ALICE, EVE].map(|by| told(by, pending)), [None, None, rule(Rule::S16)]);
+        assert_eq!(told(EVE, None), None);
+        assert_eq!(hidden(Some(&of_bob_for_alice), &Command::Sweep, pending), None);
     }
 
     #[test]

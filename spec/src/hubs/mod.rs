@@ -20,11 +20,11 @@ mod witness;
 
 use std::sync::Arc;
 
-use handoff_kernel::command::Command;
+use handoff_kernel::command::{Command, Event};
 use handoff_kernel::history::History;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Effect, Stored, Version};
-use handoff_kernel::record::Status;
+use handoff_kernel::record::{Record, Status};
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
 
@@ -50,8 +50,10 @@ pub struct Hubs<L> {
 /// What becomes of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is carried out, and the hub is told.
+    /// It is carried out, and the hub is told and goes on at once.
     Answered,
+    /// It is carried out, and the hub is told, but goes on later: whatever else happens meanwhile.
+    Held,
     /// It is carried out, and the hub is not told.
     AnswerLost,
     /// It is never carried out, and the hub is not told.
@@ -79,6 +81,8 @@ pub enum Action {
     Lose(Message),
     /// What a hub is doing for somebody goes on by one effect.
     Effect(usize, Asker, Fate),
+    /// A hub takes the store's answer that was held, and goes on.
+    Hear(usize, Asker),
     /// The store carries out a write of long ago.
     Follow(usize),
     /// A hub dies.
@@ -184,7 +188,7 @@ impl<L: Law + Ord> Hubs<L> {
         if state.left.cuts > 0 {
             actions.push(Action::Cut(number));
         }
-        if state.unlogged.iter().any(|(whose, _)| *whose == number) {
+        if state.unlogged.iter().any(|unlogged| unlogged.hub == number) {
             actions.push(Action::Log(number));
         }
         for running in &hub.running {
@@ -211,8 +215,15 @@ impl<L: Law + Ord> Hubs<L> {
     }
 
     fn effect_actions(&self, state: &State<L>, hub: usize, running: &Running<L>, actions: &mut Vec<Action>) {
+        if running.heard.is_some() {
+            actions.push(Action::Hear(hub, running.asker));
+            return;
+        }
         let mut push = |fate| actions.push(Action::Effect(hub, running.asker, fate));
         push(Fate::Answered);
+        if state.left.pauses > 0 {
+            push(Fate::Held);
+        }
         if state.left.failures > 0 {
             push(Fate::Fails);
         }
@@ -305,7 +316,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
     }
 
     fn breach(&self, state: &State<L>) -> Option<Breach> {
-        state.breach
+        state.breach.filter(|breach| self.config.watch.is_none_or(|watched| breach.property == watched))
     }
 
     /// Hubs have no names: sorted, with everything that points to one pointing to where it is now.
@@ -325,9 +336,10 @@ impl<L: Law + Ord> Model for Hubs<L> {
         for client in &mut sorted.clients {
             client.waits = client.waits.map(|(hub, reason)| (place(hub), reason));
         }
-        for (hub, _) in &mut sorted.unlogged {
-            *hub = place(*hub);
+        for unlogged in &mut sorted.unlogged {
+            unlogged.hub = place(unlogged.hub);
         }
+        Arc::make_mut(&mut sorted.history).rename(|operation| Asker::moved(operation, place));
         sorted
     }
 
@@ -361,7 +373,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
             Action::Receive(Message::Request { client, .. } | Message::Reply { client, .. }, false) => {
                 Some(11 + small(*client))
             }
-            Action::Effect(hub, asker, Fate::Answered) => {
+            Action::Effect(hub, asker, Fate::Answered) | Action::Hear(hub, asker) => {
                 let asker = match asker {
                     Asker::Client(client, _) => *client,
                     Asker::Janitor(handoff) => 5 + usize::from(*handoff),
@@ -376,7 +388,10 @@ impl<L: Law + Ord> Model for Hubs<L> {
             Action::Look(client) => Some(52 + small(*client)),
             Action::Deliver(_, _, true)
             | Action::Receive(_, true)
-            | Action::Effect(.., Fate::AnswerLost | Fate::RequestLost | Fate::Delayed | Fate::Fails)
+            | Action::Effect(
+                ..,
+                Fate::Held | Fate::AnswerLost | Fate::RequestLost | Fate::Delayed | Fate::Fails,
+            )
             | Action::Lose(_)
             | Action::Crash(_)
             | Action::Cut(_)
@@ -407,8 +422,8 @@ impl<L: Law + Ord> Model for Hubs<L> {
             LeadsTo {
                 rule: Rule::L2,
                 how: "a poll waits for ever while a handoff is pending for it",
-                from: |state| someone_waits(state) && any_is(state, Status::Pending),
-                to: |state| !someone_waits(state) || !any_is(state, Status::Pending),
+                from: |state| someone_wants(state) && any_is(state, Status::Pending),
+                to: |state| !someone_wants(state) || !any_is(state, Status::Pending),
             },
             LeadsTo {
                 rule: Rule::L3,
@@ -435,11 +450,13 @@ fn pointing<L: Law>(state: &State<L>, number: usize) -> Pointing {
         .clients
         .iter()
         .map(|client| client.waits.filter(|(hub, _)| *hub == number).map(|(_, reason)| reason));
-    let unlogged = state.unlogged.iter().map(|(hub, _)| *hub == number);
-    (late.collect(), waits.collect(), unlogged.collect())
+    let unlogged = state.unlogged.iter().map(|unlogged| unlogged.hub == number);
+    let asked = state.history.under_way().filter(|(operation, _)| Asker::hub_of(*operation) == number);
+    let asked = asked.map(|(operation, known)| (Asker::moved(operation, |_| 0), known));
+    (late.collect(), waits.collect(), unlogged.collect(), asked.collect())
 }
 
-type Pointing = (Vec<Late>, Vec<Option<bool>>, Vec<bool>);
+type Pointing = (Vec<Late>, Vec<Option<bool>>, Vec<bool>, Vec<(u64, (bool, u32, usize))>);
 
 /// Whether a request or its answer is anywhere. Who asks until it is answered asks again when it is not: to ask earlier
 /// is to double the request, and the network does that.
@@ -465,8 +482,9 @@ fn any_bounded_claim<L: Law>(state: &State<L>) -> bool {
     state.registers.iter().any(bounded)
 }
 
-fn someone_waits<L: Law>(state: &State<L>) -> bool {
-    state.clients.iter().any(|client| client.waits.is_some())
+/// Whether a poll that waits is asked and not answered: also while nobody listens to it, its hub having died.
+fn someone_wants<L: Law>(state: &State<L>) -> bool {
+    state.clients.iter().any(|client| client.wants)
 }
 
 impl<L: Law + Ord> Hubs<L> {
@@ -491,6 +509,12 @@ impl<L: Law + Ord> Hubs<L> {
             clients: self.config.clients.iter().map(Progress::first).collect(),
             network: Vec::new(),
             unlogged: Vec::new(),
+            logged: if self.config.trust.log == Log::AfterCompleted {
+                let made = |record: &Option<Record<Small>>| record.iter().flat_map(Event::that_made).count();
+                self.config.records.iter().map(made).collect()
+            } else {
+                Vec::new()
+            },
             left: self.config.faults,
             attempts: 0,
             history: Arc::new(if self.config.history {

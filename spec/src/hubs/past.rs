@@ -9,7 +9,7 @@ use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
 /// The history by which these records came to be: each was started, and perhaps claimed, lawfully and acknowledged.
-/// Of a record that came to be otherwise, nothing is known.
+/// Of a record that came to be otherwise, no more is known than that it was there.
 pub(super) fn past(records: &[&Record<Small>]) -> History<Small> {
     let mut history = History::default();
     for record in records {
@@ -23,13 +23,14 @@ pub(super) fn past(records: &[&Record<Small>]) -> History<Small> {
             }
         }
         if before.as_ref() != Some(*record) {
+            history.observe(&Seen::Known(record)).expect("of each handoff it is the first that is seen");
             continue;
         }
         for (command, at, next, event, answer) in &steps {
             let all = [
                 Seen::Committed { command, next, event },
                 Seen::Logged(event),
-                Seen::Answered { handoff: &record.id, command, verdict: answer, now: *at },
+                Seen::Answered { operation: None, handoff: &record.id, command, verdict: answer, now: *at },
             ];
             for seen in all {
                 history

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use handoff_kernel::command::{Answer, Command, Event as Logged};
+use handoff_kernel::command::{Command, Event as Logged};
 use handoff_kernel::history::{History, Seen};
-use handoff_kernel::operation::{Effect, Next, NotDone, Operation, Outcome, Stored, Version};
+use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome, Stored, Version};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
@@ -36,6 +36,8 @@ struct Running {
     operation: Operation<Small, Variant>,
     /// The client's host and who it really is; none for a janitor.
     asker: Option<(String, u8)>,
+    /// What the store has answered, which it has not taken yet.
+    heard: Option<Outcome<Small>>,
 }
 
 struct Replay<'t> {
@@ -151,15 +153,34 @@ impl Replay<'_> {
                     Some(asker) => Some((asker.client.clone(), agent_number(&asker.agent)?)),
                     None => None,
                 };
-                let new = Operation::new(self.law, handoff_number(handoff)?, command);
-                match self.running.insert(*operation, Running { operation: new, asker }) {
+                let id = handoff_number(handoff)?;
+                if asker.is_some() {
+                    let operation = (*operation).into();
+                    self.see(&Seen::Asked { operation, handoff: &id, command: &command });
+                }
+                let new = Operation::new(self.law, id, command);
+                match self.running.insert(*operation, Running { operation: new, asker, heard: None }) {
                     None => Ok(()),
                     Some(_) => Err(format!("#{operation} is under way already")),
                 }
             }
-            Event::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
-                let told = Effected { effect: *effect, outcome: *outcome, took_effect: *took_effect };
-                self.effect(*operation, &told, record.as_ref(), *may_follow, line)
+            Event::Effect { operation, effect, outcome, record, took_effect, may_follow, held } => {
+                let told = Effected {
+                    effect: *effect,
+                    outcome: *outcome,
+                    took_effect: *took_effect,
+                    may_follow: *may_follow,
+                    held: *held,
+                };
+                self.effect(*operation, &told, record.as_ref(), line)
+            }
+            Event::Hears { operation } => {
+                let mut running =
+                    self.running.remove(operation).ok_or_else(|| format!("#{operation} is not under way"))?;
+                let held = running.heard.take();
+                let outcome =
+                    held.ok_or_else(|| format!("the store has answered #{operation} nothing yet"))?;
+                self.go_on(*operation, running, outcome, line)
             }
             Event::Follows { operation, took_effect, writes, record } => {
                 let ours = |(decided, _): &Late| RecordText::from(&decided.next) == **writes;
@@ -179,6 +200,7 @@ impl Replay<'_> {
             Event::Crashes { operations } => {
                 for operation in operations {
                     self.running.remove(operation).ok_or_else(|| format!("#{operation} is not under way"))?;
+                    self.see(&Seen::Gone { operation: (*operation).into() });
                 }
                 Ok(())
             }
@@ -216,11 +238,13 @@ impl Replay<'_> {
         number: u32,
         told: &Effected,
         record: Option<&RecordText>,
-        may_follow: bool,
         line: &Line,
     ) -> Result<(), String> {
-        let Running { operation, asker } =
-            self.running.remove(&number).ok_or_else(|| format!("#{number} is not under way"))?;
+        let running = self.running.remove(&number).ok_or_else(|| format!("#{number} is not under way"))?;
+        if running.heard.is_some() {
+            return Err(format!("#{number} has not taken the store's last answer yet"));
+        }
+        let (operation, asker) = (&running.operation, &running.asker);
         let (command, id) = (operation.command().clone(), *operation.handoff());
         let (asks, decided) = match operation.effect() {
             Effect::Load => (EffectKind::Load, None),
@@ -244,7 +268,7 @@ impl Replay<'_> {
         let decided = decided.map(|(next, event)| Decided { command: command.clone(), next, event });
         match decided {
             Some(decided) if told.took_effect => self.write(&decided, asker.as_ref(), line.time),
-            Some(decided) if may_follow => self.late.push((decided, asker.clone())),
+            Some(decided) if told.may_follow => self.late.push((decided, asker.clone())),
             Some(_) | None => {}
         }
         self.compare(id, record)?;
@@ -261,14 +285,31 @@ impl Replay<'_> {
             OutcomeKind::Unknown => Outcome::Unknown,
             OutcomeKind::Failed => Outcome::Failed,
         };
+        if told.held {
+            self.running.insert(number, Running { heard: Some(outcome), ..running });
+            return Ok(());
+        }
+        self.go_on(number, running, outcome, line)
+    }
+
+    /// The operation takes the outcome, by its hub's clock.
+    fn go_on(
+        &mut self,
+        number: u32,
+        running: Running,
+        outcome: Outcome<Small>,
+        line: &Line,
+    ) -> Result<(), String> {
+        let Running { operation, asker, .. } = running;
+        let (command, id) = (operation.command().clone(), *operation.handoff());
         let now = Time(clock(line)?);
         match operation.next(outcome, now) {
             Next::Effect(operation) => {
-                self.running.insert(number, Running { operation, asker });
+                self.running.insert(number, Running { operation, asker, heard: None });
             }
             Next::Done(done) => {
                 self.answers.insert(number, Told::from(&done.verdict));
-                self.answered(id, &command, &done.verdict, asker, now);
+                self.answered(number, id, &command, &done, asker, now);
             }
         }
         Ok(())
@@ -276,16 +317,17 @@ impl Replay<'_> {
 
     fn answered(
         &mut self,
+        number: u32,
         id: u8,
         command: &Command<Small>,
-        verdict: &Result<Answer<Small>, NotDone>,
+        done: &Done<Small>,
         asker: Option<(String, u8)>,
         now: Time,
     ) {
-        let verdict = match verdict {
+        let verdict = match &done.verdict {
             Ok(answer) => Ok(answer.clone()),
             Err(NotDone::Refused(refusal)) => Err(*refusal),
-            Err(NotDone::Unavailable) => return,
+            Err(NotDone::Unavailable) => return self.see(&Seen::Gone { operation: number.into() }),
             Err(NotDone::Broken(rule)) => {
                 let record = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
                 let record = record.map(|stored| &stored.record);
@@ -294,7 +336,16 @@ impl Replay<'_> {
             }
         };
         let Some((client, _)) = asker else { return };
-        self.see(&Seen::Answered { handoff: &id, command, verdict: &verdict, now });
+        let record = self.registers.get(&id).and_then(|(stored, _)| stored.as_ref());
+        let hidden = judge::hidden(record.map(|stored| &stored.record), command, done.status);
+        self.note(hidden);
+        self.see(&Seen::Answered {
+            operation: Some(number.into()),
+            handoff: &id,
+            command,
+            verdict: &verdict,
+            now,
+        });
         let twice = judge::one_winner(self.winners.entry(id).or_default(), client, &verdict);
         self.note(twice);
     }
@@ -313,6 +364,8 @@ impl Replay<'_> {
         self.note(late);
         let swept = judge::after_sweep(before, event.kind);
         self.note(swept);
+        let unlawful = judge::replaced(before, command, next, event);
+        self.note(unlawful);
         let wrong = asker.and_then(|(_, really)| judge::rightful(*really, next, event.kind));
         self.note(wrong);
         self.see(&Seen::Committed { command, next, event });
@@ -376,6 +429,8 @@ struct Effected {
     effect: EffectKind,
     outcome: OutcomeKind,
     took_effect: bool,
+    may_follow: bool,
+    held: bool,
 }
 
 fn clock(line: &Line) -> Result<u64, String> {

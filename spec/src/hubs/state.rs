@@ -5,11 +5,11 @@ use std::sync::Arc;
 use handoff_kernel::command::{Answer, Command, Event};
 use handoff_kernel::history::History;
 use handoff_kernel::law::Law;
-use handoff_kernel::operation::{NotDone, Operation, Stored, Version};
+use handoff_kernel::operation::{NotDone, Operation, Outcome, Stored, Version};
 use handoff_kernel::record::Record;
 use handoff_kernel::testing::small::Small;
 
-use super::config::{Client, Faults};
+use super::config::{Ask, Client, Faults};
 use crate::model::Breach;
 
 /// Everything. States share what a step leaves as it was: there are many of them.
@@ -29,8 +29,10 @@ pub struct State<L: Law> {
     pub clients: Vec<Progress>,
     /// Messages under way, sorted.
     pub network: Vec<Message>,
-    /// Events that are not in the log yet, in the order of their transitions, each with the hub that is to write it.
-    pub unlogged: Vec<(usize, Event<Small>)>,
+    /// Events that are not in the log yet, in the order of their transitions.
+    pub unlogged: Vec<Unlogged>,
+    /// How many events the log has of each handoff, where it is completed from the records after a crash.
+    pub logged: Vec<usize>,
     /// What may still go wrong.
     pub left: Faults,
     /// How many attempts were drawn.
@@ -51,6 +53,17 @@ impl<L: Law> State<L> {
     pub(super) fn register(&mut self, handoff: u8) -> &mut Register {
         Arc::make_mut(&mut self.registers[usize::from(handoff)])
     }
+}
+
+/// An event that is to be written into the log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unlogged {
+    /// The hub that is to write it.
+    pub hub: usize,
+    /// What it writes.
+    pub event: Event<Small>,
+    /// Whether it was missing when the hub came back, and was found by its record.
+    pub found_missing: bool,
 }
 
 /// One handoff's place in the store.
@@ -84,14 +97,29 @@ pub enum Asker {
     Janitor(u8),
 }
 
+/// More than there are askers.
+const HUB: usize = 1000;
+
 impl Asker {
-    /// A number for traces, which is renumbered when the trace is put together.
+    /// A number for traces, which is renumbered when the trace is put together, and for histories.
     pub(super) fn key(self, hub: usize) -> u32 {
         let asker = match self {
-            Self::Client(client, _) => client,
+            // One client's requests may be under way at one hub together, if it asked for the next one elsewhere.
+            Self::Client(client, index) => client * 50 + index,
             Self::Janitor(handoff) => 500 + usize::from(handoff),
         };
-        u32::try_from(hub * 1000 + asker).expect("a handful of hubs and clients")
+        u32::try_from(hub * HUB + asker).expect("a handful of hubs and clients")
+    }
+
+    /// The hub of the operation of this number.
+    pub(super) fn hub_of(key: u64) -> usize {
+        usize::try_from(key).expect("it was made of two small numbers") / HUB
+    }
+
+    /// The same operation's number where its hub has another place.
+    pub(super) fn moved(key: u64, place: impl Fn(usize) -> usize) -> u64 {
+        let hub = Self::hub_of(key);
+        key - (hub * HUB) as u64 + (place(hub) * HUB) as u64
     }
 }
 
@@ -102,6 +130,8 @@ pub struct Running<L: Law> {
     pub asker: Asker,
     /// The machine that ships.
     pub operation: Operation<Small, L>,
+    /// What the store has answered, which it has not taken yet.
+    pub heard: Option<Outcome<Small>>,
     /// When, in true time, it decided what it now wants to write; kept where δ is bounded.
     pub decided: Option<u64>,
 }
@@ -147,6 +177,8 @@ pub struct Progress {
     pub at: Option<usize>,
     /// How often it has sent it.
     pub sent: u8,
+    /// Whether what it asks now is a poll that waits.
+    pub wants: bool,
     /// The hub at which its poll waits, and whether that hub has reason to look.
     pub waits: Option<(usize, bool)>,
 }
@@ -172,16 +204,22 @@ pub enum Message {
     },
 }
 
+fn wants(client: &Client, at: Option<usize>) -> bool {
+    at.is_some_and(|index| client.asks[index] == Ask::Wait)
+}
+
 impl Progress {
     /// At the beginning.
     pub fn first(client: &Client) -> Self {
-        Self { at: (!client.asks.is_empty()).then_some(0), sent: 0, waits: None }
+        let at = (!client.asks.is_empty()).then_some(0);
+        Self { at, sent: 0, wants: wants(client, at), waits: None }
     }
 
     /// A definite answer has come: on to the next request.
     pub fn answered(&mut self, client: &Client) {
         self.at = self.at.map(|at| at + 1).filter(|at| *at < client.asks.len());
         self.sent = 0;
+        self.wants = wants(client, self.at);
         self.waits = None;
     }
 }

@@ -11,7 +11,7 @@ use handoff_kernel::testing::small::Small;
 
 use super::act::{known, note};
 use super::config::Log;
-use super::state::{Asker, Late, State};
+use super::state::{Asker, Late, State, Unlogged};
 use super::{Hubs, judge};
 use crate::model::Story;
 use crate::trace::{self, Line};
@@ -42,13 +42,16 @@ impl<L: Law + Ord> Hubs<L> {
         let version = register.next_version;
         register.next_version = Version(version.0 + 1);
         let before = register.stored.replace(Stored { record: next.clone(), version });
-        let swept = judge::after_sweep(before.as_ref().map(|stored| &stored.record), event.kind);
+        let replaced = before.as_ref().map(|stored| &stored.record);
+        let swept = judge::after_sweep(replaced, event.kind);
+        let unlawful = judge::replaced(replaced, command, next, event);
         if !self.config.trust.durable {
             register.before = Some(before);
         }
         let late = judge::in_time(self.config.bound, state.time, next, event.kind);
         note(state, swept);
         note(state, late);
+        note(state, unlawful);
         if let Asker::Client(client, _) = asker {
             let wrong = judge::rightful(self.config.clients[client].agent, next, event.kind);
             note(state, wrong);
@@ -60,7 +63,7 @@ impl<L: Law + Ord> Hubs<L> {
         if self.config.trust.log == Log::WithRecord {
             self.log(state, hub, event, &mut Story::quiet());
         } else {
-            state.unlogged.push((hub, event.clone()));
+            state.unlogged.push(Unlogged { hub, event: event.clone(), found_missing: false });
         }
         for client in &mut state.clients {
             client.waits = client.waits.map(|(at, reason)| (at, reason || at == hub));
@@ -72,6 +75,9 @@ impl<L: Law + Ord> Hubs<L> {
         if self.config.history {
             let told = Arc::make_mut(&mut state.history).observe(&Seen::Logged(event));
             note(state, told.err());
+        }
+        if let Some(logged) = state.logged.get_mut(usize::from(event.handoff)) {
+            *logged += 1;
         }
         story.tell(|| self.at_hub(state, hub, trace::Event::Logs { entry: event.into() }));
     }

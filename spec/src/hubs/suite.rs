@@ -18,7 +18,6 @@ pub fn sound(profile: Profile) -> Vec<Config> {
         Profile::Ci => ci,
         Profile::Deep => deep,
     };
-    let lost = |lost_answers| Faults { lost_answers, ..Faults::NONE };
     // The clients: all of them in the deep profile only.
     let some = |quick: usize, ci: usize, mut clients: Vec<Client>| {
         clients.truncate(match profile {
@@ -46,7 +45,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             hubs: 2,
             time: (5, 6),
             sweeps: more(1, 1, 2).into(),
-            faults: lost(more(1, 2, 1)),
+            faults: Faults { lost_answers: more(1, 2, 1), ..Faults::NONE },
             witnesses: &["second-accept-refused", "claimed-at-the-deadline", "expired-one-tick-after"],
             ..Config::PLAIN
         },
@@ -57,13 +56,18 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             clients: vec![
                 twice(ALICE, &[complete(Some(1))]),
                 twice(ALICE, &[reject(Some(1))]),
-                twice(ALICE, &[complete(Some(2))]),
+                once(ALICE, &[complete(Some(2))]),
             ],
             hubs: 2,
             time: (5, 6),
             sweeps: 2,
-            faults: lost(more(0, 1, 2)),
-            witnesses: &["wrong-claim-refused", "completed-stays-completed", "finished-at-the-last-moment"],
+            faults: Faults { lost_answers: more(0, 1, 1), ..Faults::NONE },
+            witnesses: &[
+                "wrong-claim-refused",
+                "completed-stays-completed",
+                "finished-at-the-last-moment",
+                "late-finish-refused",
+            ],
             ..Config::PLAIN
         },
         Config {
@@ -118,8 +122,13 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                 ],
             ),
             hubs: 2,
-            faults: lost(more(0, 1, 2)),
-            witnesses: &["other-bytes-refused", "false-author-refused", "author-may-not-accept"],
+            faults: Faults { lost_answers: more(0, 1, 2), ..Faults::NONE },
+            witnesses: &[
+                "other-bytes-refused",
+                "false-author-refused",
+                "author-may-not-accept",
+                "stranger-finds-nothing",
+            ],
             ..Config::PLAIN
         },
         Config {
@@ -150,7 +159,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             hubs: 2,
             time: (5, 6),
             sweeps: 2,
-            faults: lost(more(0, 1, 2)),
+            faults: Faults { lost_answers: more(0, 1, 2), ..Faults::NONE },
             witnesses: &["the-older-is-shown", "the-overdue-is-passed-over"],
             ..Config::PLAIN
         },
@@ -165,12 +174,48 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             hubs: 2,
             time: (5, 6),
             sweeps: 2,
-            faults: lost(more(0, 0, 1)),
+            faults: Faults { lost_answers: more(0, 0, 1), ..Faults::NONE },
+            ..Config::PLAIN
+        },
+        Config {
+            name: "overtaken",
+            says: "From start to completion, with retries, while a hub pauses between an answer of the store and what it makes of \
+                   it.",
+            records: vec![None],
+            clients: some(
+                2,
+                2,
+                vec![
+                    twice(BOB, &[begin(0, 6, Some(9))]),
+                    twice(ALICE, &[accept(Some(1)), complete(Some(1))]),
+                    once(ALICE, &[accept(Some(2))]),
+                ],
+            ),
+            hubs: 2,
+            time: (6, more(6, 7, 7).into()),
+            sweeps: more(0, 1, 1).into(),
+            faults: Faults { pauses: more(1, 1, 2), ..Faults::NONE },
+            ..Config::PLAIN
+        },
+        Config {
+            name: "out-of-date",
+            says: "The holder completes and declines and somebody else tries to complete, while a hub pauses and the claim lapses.",
+            records: vec![claimed(Some(1), 4, 1)],
+            clients: vec![
+                twice(ALICE, &[complete(Some(1))]),
+                twice(ALICE, &[reject(Some(1))]),
+                once(ALICE, &[complete(Some(2))]),
+            ],
+            hubs: 2,
+            time: (5, 6),
+            sweeps: 1,
+            faults: Faults { pauses: more(1, 1, 2), ..Faults::NONE },
             ..Config::PLAIN
         },
         Config {
             name: "log",
-            says: "One hub whose log follows the records of two handoffs (of one in quick) and is completed after a crash.",
+            says: "One hub on a disk of its own, which loses no answer: its log follows the records of two handoffs (of one in quick), and what \
+                   a crash left out is found by the records.",
             records: vec![None, None],
             clients: some(
                 2,
@@ -182,7 +227,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
                     once(ALICE, &[reject(None)]),
                 ],
             ),
-            faults: Faults { crashes: more(1, 2, 3), lost_answers: more(1, 1, 2), ..Faults::NONE },
+            faults: Faults { crashes: more(1, 3, 4), pauses: 1, ..Faults::NONE },
             trust: Trust { log: Log::AfterCompleted, ..Trust::PROTOCOL },
             witnesses: &["log-completed-after-a-crash", "kept-through-a-crash"],
             ..Config::PLAIN
@@ -203,7 +248,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             records: vec![None],
             clients: vec![twice(BOB, &[begin(0, 9, None)])],
             hubs: 2,
-            faults: Faults { failures: 1, lost_answers: 1, ..Faults::NONE },
+            faults: Faults { failures: 1, lost_answers: 1, pauses: 1, ..Faults::NONE },
             witnesses: &["unavailable-and-asked-again"],
             ..Config::PLAIN
         },
@@ -213,7 +258,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
 /// The configurations whose liveness is looked at. They do without the history checkers.
 #[must_use]
 pub fn live() -> Vec<Config> {
-    let faults = Faults { lost_answers: 1, crashes: 1, ..Faults::NONE };
+    let faults = Faults { lost_answers: 1, pauses: 1, crashes: 1, ..Faults::NONE };
     vec![
         Config {
             name: "resolves",
@@ -248,7 +293,7 @@ pub fn live() -> Vec<Config> {
             clients: vec![stubborn(BOB, &[begin(0, 9, None)]), stubborn(ALICE, &[accept(Some(1))])],
             hubs: 2,
             network: Network::Messages,
-            faults: Faults { losses: 1, crashes: 1, cuts: 1, lost_answers: 1, ..Faults::NONE },
+            faults: Faults { losses: 1, crashes: 1, cuts: 1, lost_answers: 1, pauses: 1, ..Faults::NONE },
             history: false,
             promises: &[Rule::L3],
             ..Config::PLAIN

@@ -1,14 +1,17 @@
 //! The interesting case of each rule, as a step of this model shows it.
 
+use std::sync::Arc;
+
+use handoff_kernel::command::Command;
 use handoff_kernel::law::Law;
-use handoff_kernel::operation::Effect;
+use handoff_kernel::operation::{Effect, Operation};
 use handoff_kernel::record::{Record, Rejection, State as RecordState, Status};
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
 
-use super::state::State;
+use super::state::{Hub, Running, State};
 use crate::model::{Witness, tells};
-use crate::trace::{EffectKind, Event, Line, OutcomeKind, Told};
+use crate::trace::{Event, Line, Told, handoff};
 
 fn refused(lines: &[Line], name: &str) -> bool {
     tells(lines, |event| matches!(event, Event::Answers { verdict: Told::Refused(why), .. } if why == name))
@@ -31,6 +34,24 @@ fn now_is<L: Law>(before: &State<L>, after: &State<L>, is: impl Fn(&Record<Small
 fn about_to_claim<L: Law>(state: &State<L>) -> bool {
     state.hubs.iter().flat_map(|hub| &hub.running).any(|running| {
         matches!(running.operation.effect(), Effect::Swap { next, .. } if next.status() == Status::Claimed)
+    })
+}
+
+/// The operation that this step answers so, as it was before, and at which hub.
+fn answered<'a, L: Law>(
+    before: &'a State<L>,
+    lines: &[Line],
+    so: impl Fn(&Told) -> bool,
+) -> Option<(&'a Hub<L>, &'a Operation<Small, L>)> {
+    before.hubs.iter().enumerate().find_map(|(number, hub)| {
+        let of_line = |running: &&Arc<Running<L>>| {
+            let key = running.asker.key(number);
+            tells(
+                lines,
+                |event| matches!(event, Event::Answers { operation, verdict } if *operation == key && so(verdict)),
+            )
+        };
+        hub.running.iter().find(of_line).map(|running| (&**hub, &running.operation))
     })
 }
 
@@ -103,16 +124,17 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
             rule: Rule::S9,
             name: "own-claim-known-again",
             says: "An accept whose answer was lost loads again, finds its own claim, and is told that it won.",
-            seen: |_, lines, _| {
-                let loaded = tells(lines, |event| {
-                    matches!(
-                        event,
-                        Event::Effect { effect: EffectKind::Load, outcome: OutcomeKind::Loaded, .. }
-                    )
-                });
-                let won =
-                    |event: &Event| matches!(event, Event::Answers { verdict: Told::Claimed { .. }, .. });
-                loaded && tells(lines, won)
+            // What nobody but this operation can have written is on record before it has been told so.
+            seen: |before, lines, _| {
+                let won = |verdict: &Told| matches!(verdict, Told::Claimed { .. });
+                answered(before, lines, won).is_some_and(|(_, operation)| {
+                    let record = before.registers[usize::from(*operation.handoff())].record();
+                    let claimed_by = record.and_then(Record::claim).and_then(|claim| claim.attempt);
+                    let loads = operation.effect() == Effect::Load;
+                    loads
+                        && matches!(operation.command(), Command::Accept { attempt, .. }
+                            if claimed_by == Some(*attempt))
+                })
             },
         },
         Witness {
@@ -120,7 +142,8 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
             name: "log-completed-after-a-crash",
             says: "A hub dies between record and log; after its restart the missing event is written.",
             seen: |before, lines, _| {
-                before.left.crashes == 0 && tells(lines, |event| matches!(event, Event::Logs { .. }))
+                before.unlogged.first().is_some_and(|first| first.found_missing)
+                    && tells(lines, |event| matches!(event, Event::Logs { .. }))
             },
         },
         Witness {
@@ -129,8 +152,14 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
             says: "Two are pending, and the poll shows the one that arrived first.",
             seen: |before, lines, _| {
                 let pending = before.registers.iter().filter_map(|register| register.record());
-                let pending = pending.filter(|record| record.status() == Status::Pending).count();
-                pending == 2 && tells(lines, |event| matches!(event, Event::Polls { shown: Some(_), .. }))
+                let mut pending: Vec<_> =
+                    pending.filter(|record| record.status() == Status::Pending).collect();
+                pending.sort_by_key(|record| (record.started_at, record.id));
+                let [older, _] = pending[..] else { return false };
+                tells(
+                    lines,
+                    |event| matches!(event, Event::Polls { shown: Some(shown), .. } if *shown == handoff(older.id)),
+                )
             },
         },
         Witness {
@@ -138,11 +167,15 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
             name: "the-overdue-is-passed-over",
             says: "The older one is overdue though still pending, and the poll shows the younger.",
             seen: |before, lines, _| {
-                let overdue = |record: &Record<Small>| {
+                let older = before.registers.first().and_then(|register| register.record());
+                let overdue = older.is_some_and(|record| {
                     record.status() == Status::Pending && record.expires_at.0 < before.time
-                };
-                let any = before.registers.iter().filter_map(|register| register.record()).any(overdue);
-                any && tells(lines, |event| matches!(event, Event::Polls { shown: Some(_), .. }))
+                });
+                overdue
+                    && tells(
+                        lines,
+                        |event| matches!(event, Event::Polls { shown: Some(shown), .. } if *shown == handoff(1)),
+                    )
             },
         },
         Witness {
@@ -171,6 +204,32 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
                     let RecordState::Completed { claim, completion } = &record.state else { return false };
                     record.claim_ttl.is_some_and(|ttl| completion.at == claim.at.plus(ttl))
                 })
+            },
+        },
+        Witness {
+            rule: Rule::S15,
+            name: "late-finish-refused",
+            says: "A completion that comes after the claim has lapsed lets it lapse, and is told claim_expired.",
+            seen: |before, lines, after| {
+                let lapses = now_is(before, after, |record| {
+                    matches!(record.state, RecordState::Rejected(Rejection::ClaimExpired { .. }))
+                });
+                lapses
+                    && before
+                        .hubs
+                        .iter()
+                        .flat_map(|hub| &hub.running)
+                        .any(|running| matches!(running.operation.command(), Command::Complete { .. }))
+                    && refused(lines, "claim_expired")
+            },
+        },
+        Witness {
+            rule: Rule::S16,
+            name: "stranger-finds-nothing",
+            says: "A stranger accepts a handoff that is there, and is told not_found.",
+            seen: |before, lines, _| {
+                before.registers.iter().any(|register| register.record().is_some())
+                    && refused(lines, "not_found")
             },
         },
         Witness {
@@ -232,8 +291,15 @@ pub(super) fn all<L: Law>() -> Vec<Witness<State<L>>> {
             rule: Rule::S4,
             name: "pruned-and-refused",
             says: "What retention removed is started again, and refused as expired.",
+            // By the hub for which it is earliest: no other is further behind true time, and it is behind.
             seen: |before, lines, _| {
-                before.registers.iter().any(|register| register.pruned) && refused(lines, "expired")
+                let refused = |verdict: &Told| matches!(verdict, Told::Refused(why) if why == "expired");
+                answered(before, lines, refused).is_some_and(|(hub, operation)| {
+                    let register = &before.registers[usize::from(*operation.handoff())];
+                    let starts = matches!(operation.command(), Command::Start { .. });
+                    let slowest = before.hubs.iter().all(|other| hub.ahead <= other.ahead);
+                    starts && register.pruned && register.stored.is_none() && hub.ahead < 0 && slowest
+                })
             },
         },
     ]
@@ -245,9 +311,124 @@ mod tests {
 
     use handoff_kernel::law::Protocol;
 
-    use super::super::{bounds, live, sound};
+    use handoff_kernel::testing::small::{ALICE, BOB};
+
+    use super::super::asks::{accept, begin, claimed, once, pending, second, twice};
+    use super::super::{Action, Asker, Config, Fate, Faults, Hubs, Log, Trust, bounds, live, sound};
     use super::*;
+    use crate::model::{Model, Story};
     use crate::profile::Profile;
+
+    /// Whether the last of these actions shows the witness of this name.
+    fn shows(name: &str, config: Config, actions: &[Action]) -> bool {
+        let model = Hubs { law: Protocol, config };
+        let mut state = model.initial().swap_remove(0);
+        let mut shown = false;
+        for action in actions {
+            let mut story = Story::open();
+            let next = model.next(&state, action, &mut story);
+            shown = seen(name, &state, &story.lines(), &next);
+            state = next;
+        }
+        shown
+    }
+
+    fn seen(name: &str, before: &State<Protocol>, lines: &[Line], after: &State<Protocol>) -> bool {
+        let named = all::<Protocol>().into_iter().find(|witness| witness.name == name);
+        (named.expect("there is one of this name").seen)(before, lines, after)
+    }
+
+    fn effect(client: usize, fate: Fate) -> Action {
+        Action::Effect(0, Asker::Client(client, 0), fate)
+    }
+
+    #[test]
+    fn a_claim_that_is_known_by_its_name_is_not_known_by_its_attempt() {
+        let name = "own-claim-known-again";
+        let config = |records, claim_id| Config {
+            records: vec![records],
+            clients: vec![once(ALICE, &[accept(claim_id)])],
+            faults: Faults { lost_answers: 1, ..Faults::NONE },
+            ..Config::PLAIN
+        };
+        let loads = effect(0, Fate::Answered);
+        let lost = [loads.clone(), effect(0, Fate::AnswerLost), loads.clone()];
+        assert!(shows(name, config(pending(9), Some(1)), &lost));
+        assert!(shows(name, config(pending(9), None), &lost));
+        assert!(!shows(name, config(claimed(Some(1), 4, 9), Some(1)), &[loads]), "it repeats another's");
+    }
+
+    #[test]
+    fn only_what_was_missing_when_the_hub_came_back_is_completed() {
+        let name = "log-completed-after-a-crash";
+        let config = || Config {
+            records: vec![None],
+            clients: vec![twice(BOB, &[begin(0, 9, None)]), twice(ALICE, &[accept(Some(1))])],
+            faults: Faults { crashes: 1, ..Faults::NONE },
+            trust: Trust { log: Log::AfterCompleted, ..Trust::PROTOCOL },
+            ..Config::PLAIN
+        };
+        let started = [effect(0, Fate::Answered), effect(0, Fate::Answered)];
+        let crash = [Action::Crash(0), Action::Restart(0)];
+        let log = [Action::Log(0)];
+        assert!(shows(name, config(), &[&started[..], &crash, &log].concat()));
+        assert!(!shows(name, config(), &[&started[..], &log].concat()), "nothing has died");
+        let again = [Action::Ask(0, 0), Action::Ask(1, 0)];
+        assert!(!shows(name, config(), &[&crash[..], &again, &started, &log].concat()), "it was done after");
+        let claimed = [Action::Ask(1, 0), effect(1, Fate::Answered), effect(1, Fate::Answered)];
+        let logged = [&started[..], &log, &crash, &claimed, &log].concat();
+        assert!(!shows(name, config(), &logged), "what came before the crash was logged by then");
+    }
+
+    #[test]
+    fn the_older_of_two_is_not_any() {
+        let config = Config { records: vec![pending(9), second(pending(9))], ..Config::PLAIN };
+        let state = Hubs { law: Protocol, config }.initial().swap_remove(0);
+        let shows = |shown| {
+            let event = Event::Polls { target: "alice".into(), shown: Some(handoff(shown)) };
+            seen("the-older-is-shown", &state, &[Line::at(5, "hub 1", Some(5), event)], &state)
+        };
+        assert_eq!([shows(0), shows(1)], [true, false]);
+    }
+
+    #[test]
+    fn what_was_pruned_is_refused_by_the_hub_for_which_it_is_earliest() {
+        let config = Config {
+            records: vec![None, None],
+            clients: vec![once(BOB, &[begin(0, 4, None)])],
+            hubs: 2,
+            epsilon: 1,
+            ..Config::PLAIN
+        };
+        let model = Hubs { law: Protocol, config };
+        let shows = |ahead: [i64; 2], pruned: [bool; 2]| {
+            let mut before = model.initial().swap_remove(0);
+            for i in 0..2 {
+                before.hub(i).ahead = ahead[i];
+                before.register(u8::try_from(i).expect("two")).pruned = pruned[i];
+            }
+            let mut story = Story::open();
+            let after = model.next(&before, &effect(0, Fate::Answered), &mut story);
+            let lines = story.lines();
+            (refused(&lines, "expired"), seen("pruned-and-refused", &before, &lines, &after))
+        };
+        // At time 5 and expiring at 4 it is overdue by a clock that is right, but not by one that is behind.
+        assert_eq!(shows([0, 0], [true, false]), (true, false), "no hub is behind");
+        assert_eq!(shows([1, -1], [true, false]), (true, false), "another is slower");
+        let late = |ahead, pruned| {
+            let Hubs { law, mut config } = model.clone();
+            config.time = (6, 6);
+            let model = Hubs { law, config };
+            let mut before = model.initial().swap_remove(0);
+            before.hub(0).ahead = ahead;
+            before.register(0).pruned = pruned;
+            before.register(1).pruned = true;
+            let mut story = Story::open();
+            let after = model.next(&before, &effect(0, Fate::Answered), &mut story);
+            seen("pruned-and-refused", &before, &story.lines(), &after)
+        };
+        assert_eq!([late(-1, true), late(-1, false), late(1, true)], [true, false, false]);
+    }
 
     /// A name that no witness has would ask for nothing.
     #[test]

@@ -343,7 +343,7 @@ impl Malice {
             }
         };
         let now = state.now;
-        self.see(state, &Seen::Answered { handoff: &id, command, verdict: &verdict, now });
+        self.see(state, &Seen::Answered { operation: None, handoff: &id, command, verdict: &verdict, now });
         verdict
     }
 

@@ -317,7 +317,13 @@ impl Replay {
             self.won.insert((id, *claim_id));
         }
         self.asks.remove(host);
-        self.see(&Seen::Answered { handoff: &id, command, verdict: &verdict, now: self.now });
+        self.see(&Seen::Answered {
+            operation: None,
+            handoff: &id,
+            command,
+            verdict: &verdict,
+            now: self.now,
+        });
         Ok(())
     }
 
@@ -407,7 +413,9 @@ impl Replay {
             | Rule::S11
             | Rule::S12
             | Rule::S13
-            | Rule::S14 => false,
+            | Rule::S14
+            | Rule::S15
+            | Rule::S16 => false,
         }
     }
 }

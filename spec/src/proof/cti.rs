@@ -33,13 +33,16 @@ pub enum Conjunct {
 }
 
 impl Conjunct {
-    /// A word for the names of files.
+    /// A word for the names of files: small letters, digits and hyphens, which no shell and no link minds.
     fn word(self) -> String {
-        match self {
-            Self::Step(how) | Self::Kept(how) => how.replace([' ', '\''], "-"),
-            Self::AtOnce => "at-once".to_owned(),
-            Self::Later => "later".to_owned(),
-        }
+        let words = match self {
+            Self::Step(how) | Self::Kept(how) => how,
+            Self::AtOnce => "at once",
+            Self::Later => "later",
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric();
+        let words: Vec<_> = words.split(|c| !plain(c)).filter(|word| !word.is_empty()).collect();
+        words.join("-").to_lowercase()
     }
 }
 
@@ -151,6 +154,7 @@ pub fn trace(cti: &Cti, law: &str) -> Trace {
             record: record.map(RecordText::from),
             took_effect,
             may_follow: false,
+            held: false,
         };
         let mut events = vec![begins, effect(EffectKind::Load, OutcomeKind::Loaded, before, false)];
         if let Ok(Transition::To { next, .. }) = &asked.result {
@@ -163,4 +167,25 @@ pub fn trace(cti: &Cti, law: &str) -> Trace {
         before = asked.after(before);
     }
     Trace::new(header, steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use handoff_kernel::rules::{state_rules, step_rules};
+
+    #[test]
+    fn every_name_of_a_file_is_plain_and_its_own() {
+        let steps = step_rules::<Small>().map(|(_, how, _)| Conjunct::Step(how));
+        let kept = state_rules::<Small>().map(|(_, how, _)| Conjunct::Kept(how));
+        let all: Vec<_> = steps.into_iter().chain(kept).chain([Conjunct::AtOnce, Conjunct::Later]).collect();
+        let names: BTreeSet<_> = all.iter().map(|conjunct| conjunct.word()).collect();
+        assert_eq!(names.len(), all.len());
+        for name in names {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(name.chars().all(plain), "{name}");
+        }
+    }
 }

@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use handoff_kernel::command::Command;
+use handoff_kernel::command::{Command, Event};
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Effect, Next, Operation, Outcome, Stored, Version};
 use handoff_kernel::record::{Claim, Completion, Decline, Record, Rejection, State};
@@ -87,20 +87,22 @@ struct Run<'a, L> {
     others: Vec<Stored<Small>>,
     registers: Vec<Option<Stored<Small>>>,
     frame: Frame,
+    /// How an event is looked at: as it is, but for the test of this check.
+    view: fn(&Event<Small>) -> Event<Small>,
 }
 
 impl<'a, L: Law> Run<'a, L> {
     fn new(law: &'a L) -> Self {
         let others = others();
         let frame = Frame { others: u64::try_from(others.len()).expect("a handful"), ..Frame::default() };
-        Self { law, registers: registers(&others), others, frame }
+        Self { law, registers: registers(&others), others, frame, view: Clone::clone }
     }
 
     fn ask(&mut self, before: Option<&Record<Small>>, command: &Command<Small>) {
         self.registers[usize::from(ASKED)] =
             before.map(|record| Stored { record: record.clone(), version: Version(1) });
         self.frame.operations += 1;
-        let astray = run(self.law, &mut self.registers, command, &mut self.frame.writes);
+        let astray = run(self.law, &mut self.registers, command, &mut self.frame.writes, self.view);
         let beside = self.registers[1..].iter().map(Option::as_ref);
         let kept = beside.eq(self.others.iter().map(Some).chain([None]));
         let how = if kept { astray } else { Some("another handoff's register is not as it was") };
@@ -127,6 +129,7 @@ fn run<L: Law>(
     registers: &mut [Option<Stored<Small>>],
     command: &Command<Small>,
     writes: &mut u64,
+    view: fn(&Event<Small>) -> Event<Small>,
 ) -> Option<&'static str> {
     let mut astray = None;
     let mut operation = Operation::new(law.clone(), ASKED, command.clone());
@@ -139,7 +142,7 @@ fn run<L: Law>(
             Effect::Load => Outcome::Loaded(registers[usize::from(*operation.handoff())].clone()),
             Effect::Insert { record: next, event } | Effect::Swap { next, event, .. } => {
                 *writes += 1;
-                if (next.id, event.handoff) != (ASKED, ASKED) {
+                if (next.id, view(event).handoff) != (ASKED, ASKED) {
                     astray = Some("a write or its event is of another handoff");
                 }
                 if let Some(register) = registers.get_mut(usize::from(next.id)) {
@@ -205,6 +208,21 @@ mod tests {
         assert_eq!(
             (frame.records, frame.others, frame.operations, frame.writes),
             (2_773, 12, 1_511_398, 15_174),
+        );
+    }
+
+    #[test]
+    fn an_event_of_another_handoff_is_seen_to_go_astray_though_its_record_does_not() {
+        let artifact = Start { id: ASKED, author: 0, target: 1, digest: 0, expires_at: NOW, claim_ttl: None };
+        let start = Command::Start { sender: 0, artifact };
+        let mut run = Run::new(&Protocol);
+        run.ask(None, &start);
+        assert_eq!((run.frame.writes, run.frame.failures), (1, 0));
+        run.view = |event| Event { handoff: 1, ..event.clone() };
+        run.ask(None, &start);
+        assert_eq!(
+            run.frame.broken.map(|astray| astray.how),
+            Some("a write or its event is of another handoff")
         );
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use handoff_kernel::command::Command;
 use handoff_kernel::law::Law;
 use handoff_kernel::record::Record;
-use handoff_kernel::rules::{Rule, StateRule, Step, StepRule, repeats, state_rules, step_rules};
+use handoff_kernel::rules::{Rule, STEP_RULES, StateRule, Step, StepRule, repeats, state_rules, step_rules};
 use handoff_kernel::step::{Transition, step};
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::{Millis, Time};
@@ -111,7 +111,7 @@ struct Run<'a, L> {
     law: &'a L,
     lifetime: Millis,
     later: Vec<Time>,
-    step_rules: [StepRule<Small>; 13],
+    step_rules: [StepRule<Small>; STEP_RULES],
     state_rules: [StateRule<Small>; 2],
     proof: Proof,
     first: BTreeMap<(Rule, Conjunct), Cti>,

@@ -11,6 +11,7 @@ mod text;
 use core::fmt;
 use std::collections::{BTreeMap, VecDeque};
 
+use handoff_kernel::rules::Rule;
 use serde::{Deserialize, Serialize};
 
 pub use text::{
@@ -170,6 +171,14 @@ pub enum Event {
         /// Whether the store may still carry it out.
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         may_follow: bool,
+        /// Whether the hub takes the answer later, as a line of its own says.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        held: bool,
+    },
+    /// A hub takes the answer of the store that was held, and goes on by its clock.
+    Hears {
+        /// The operation.
+        operation: u32,
     },
     /// The store carries out a write whose answer was long since lost.
     Follows {
@@ -279,7 +288,7 @@ impl fmt::Display for Event {
                 write!(f, "#{operation} begins {command} on {handoff}")?;
                 asker.iter().try_for_each(|asker| write!(f, " for {}", asker.client))
             }
-            Self::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
+            Self::Effect { operation, effect, outcome, record, took_effect, may_follow, held } => {
                 let effect = match effect {
                     EffectKind::Load => "loads",
                     EffectKind::Insert => "inserts",
@@ -295,8 +304,10 @@ impl fmt::Display for Event {
                     (OutcomeKind::Unknown, false, true) => f.write_str("delayed, there is ")?,
                     (OutcomeKind::Unknown, false, false) => f.write_str("lost, there is ")?,
                 }
-                known(f, record.as_ref())
+                known(f, record.as_ref())?;
+                if *held { f.write_str("; taken later") } else { Ok(()) }
             }
+            Self::Hears { operation } => write!(f, "#{operation} takes the store's answer"),
             Self::Follows { operation, took_effect, record, .. } => {
                 let what = if *took_effect { "takes effect after all" } else { "comes too late" };
                 write!(f, "#{operation}'s write {what}, now ")?;
@@ -370,7 +381,9 @@ impl Numbers {
                     self.late.entry(key).or_default().push_back(*operation);
                 }
             }
-            Event::Answers { operation, .. } => *operation = present(&self.present, *operation),
+            Event::Answers { operation, .. } | Event::Hears { operation } => {
+                *operation = present(&self.present, *operation);
+            }
             Event::Follows { operation, .. } => {
                 let late = self.late.get_mut(operation).and_then(VecDeque::pop_front);
                 *operation = late.unwrap_or_default();
@@ -402,13 +415,34 @@ impl Numbers {
 pub struct BadTrace {
     /// In which line, counted from 1.
     pub line: usize,
+    /// In which column of it, counted from 1; none when it is the whole line.
+    pub column: Option<usize>,
     /// What is wrong there.
     pub why: String,
 }
 
 impl fmt::Display for BadTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.why)
+        write!(f, "line {}", self.line)?;
+        self.column.iter().try_for_each(|column| write!(f, ", column {column}"))?;
+        write!(f, ": {}", self.why)
+    }
+}
+
+impl BadTrace {
+    fn whole(line: usize, why: String) -> Self {
+        Self { line, column: None, why }
+    }
+
+    /// This line is not the JSON that it should be. The parser saw one line only, and so takes each for the first:
+    /// that number is left out, for ours is the file's.
+    fn json(line: usize, error: &serde_json::Error) -> Self {
+        let told = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        match told.strip_suffix(&place) {
+            Some(why) => Self { line, column: Some(error.column()), why: why.to_owned() },
+            None => Self::whole(line, told),
+        }
     }
 }
 
@@ -456,39 +490,98 @@ impl Trace {
     /// # Errors
     /// Which line is no line of a trace, and why.
     pub fn parse(text: &str) -> Result<Self, BadTrace> {
-        let bad = |line: usize, why: String| BadTrace { line: line + 1, why };
-        let mut lines = text.lines().enumerate();
-        let (_, first) = lines.next().ok_or_else(|| bad(0, "the file is empty".into()))?;
-        let header: Header = serde_json::from_str(first).map_err(|error| bad(0, error.to_string()))?;
+        let mut lines = (1..).zip(text.lines());
+        let (_, first) = lines.next().ok_or_else(|| BadTrace::whole(1, "the file is empty".into()))?;
+        let header: Header = serde_json::from_str(first).map_err(|error| BadTrace::json(1, &error))?;
         if header.trace != FORMAT {
-            return Err(bad(0, format!("this is no {FORMAT} but {:?}", header.trace)));
+            return Err(BadTrace::whole(1, format!("this is no {FORMAT} but {:?}", header.trace)));
         }
         let lines = lines
-            .map(|(i, line)| serde_json::from_str(line).map_err(|error| bad(i, error.to_string())))
+            .map(|(i, line)| serde_json::from_str(line).map_err(|error| BadTrace::json(i, &error)))
             .collect::<Result<_, _>>()?;
         Ok(Self { header, lines })
     }
 }
 
+/// A property of this id with its name: `S1 SingleWinner`; those that are no rules have but the one.
+fn named(id: &str) -> String {
+    let rule = Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == id);
+    rule.map_or_else(|| id.to_owned(), |rule| rule.to_string())
+}
+
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Header { name, kind, rule, says, model, configuration, law, .. } = &self.header;
-        let kind = match kind {
-            Kind::Counterexample => "breaks",
-            Kind::Witness => "witness of",
-            Kind::Lasso => "breaks for ever",
-        };
-        writeln!(f, "{name}: {kind} {rule}. {says}")?;
+        match kind {
+            Kind::Counterexample => writeln!(f, "{name}: breaks {rule}. {says}")?,
+            Kind::Witness => writeln!(f, "{name}: witness of {rule}. {says}")?,
+            Kind::Lasso => writeln!(f, "{name}: what {rule} promises never comes. {says}")?,
+        }
         writeln!(f, "model {model}, configuration {configuration}, law {law}")?;
+        if let Some(bound) = self.header.bound {
+            writeln!(f, "S3's bound: a claim takes effect at most {bound} ms of true time after expires_at")?;
+        }
         for record in &self.header.records {
             writeln!(f, "at the beginning: {record}")?;
         }
+        f.write_str("columns: step, t=true time in ms, host, [that host's deciding clock], what happens; ")?;
+        f.write_str("#n is the n-th operation\n")?;
         for line in &self.lines {
             if self.header.cycle_from == Some(line.step) {
                 writeln!(f, "     from here on, again and again:")?;
             }
             writeln!(f, "{line}")?;
         }
-        Ok(())
+        // A cycle without steps begins after the last one.
+        let still = self.header.cycle_from.is_some_and(|from| from > self.steps());
+        match kind {
+            Kind::Counterexample => writeln!(f, "     this breaks {}", named(rule)),
+            Kind::Lasso if still => writeln!(f, "     from here on nothing moves, for ever"),
+            Kind::Witness | Kind::Lasso => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(kind: Kind, cycle_from: Option<u32>, bound: Option<u64>) -> String {
+        let header = Header {
+            trace: FORMAT.to_owned(),
+            name: "a-name".to_owned(),
+            kind,
+            rule: "L1".to_owned(),
+            says: "So it is.".to_owned(),
+            model: "hubs".to_owned(),
+            configuration: "none".to_owned(),
+            law: "protocol".to_owned(),
+            records: Vec::new(),
+            bound,
+            log_follows: false,
+            cycle_from,
+        };
+        let tick = || vec![Line::at(7, "time", None, Event::Ticks)];
+        Trace::new(header, vec![Vec::new(), tick(), tick()]).to_string()
+    }
+
+    #[test]
+    fn a_counterexample_says_at_its_last_step_what_breaks() {
+        let text = told(Kind::Counterexample, None, Some(2));
+        assert!(text.ends_with("time passes\n     this breaks L1 Resolves\n"), "{text}");
+        assert!(text.contains("at most 2 ms of true time after expires_at\n"), "{text}");
+        assert!(text.contains("\ncolumns: step, t=true time"), "{text}");
+        assert!(!told(Kind::Witness, None, None).contains("breaks"));
+        assert_eq!(named("Refinement"), "Refinement");
+    }
+
+    #[test]
+    fn a_lasso_says_whether_it_goes_round_or_stands_still() {
+        let still = told(Kind::Lasso, Some(3), None);
+        assert!(still.ends_with("time passes\n     from here on nothing moves, for ever\n"), "{still}");
+        let round = told(Kind::Lasso, Some(2), None);
+        assert!(round.contains("     from here on, again and again:\n  2  t=7"), "{round}");
+        assert!(!round.contains("nothing moves") && !round.contains("bound"), "{round}");
+        assert!(round.starts_with("a-name: what L1 promises never comes. So it is."), "{round}");
     }
 }

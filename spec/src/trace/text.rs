@@ -297,7 +297,7 @@ impl fmt::Display for Told {
                 write!(f, "claimed at {claimed_at} as {claim_id}")
             }
             Self::Claimed { claim_id: None, claimed_at, .. } => {
-                write!(f, "claimed at {claimed_at} without a name")
+                write!(f, "claimed at {claimed_at}, anonymously")
             }
             Self::Completed { at } => write!(f, "completed at {at}"),
             Self::Rejected { at } => write!(f, "rejected at {at}"),
@@ -517,7 +517,10 @@ impl TryFrom<&EventText> for Event<Small> {
 
 impl fmt::Display for ClaimText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "claim {} of {}", self.id.as_deref().unwrap_or("without a name"), self.at)
+        match &self.id {
+            Some(id) => write!(f, "claim {id}, claimed_at {}", self.at),
+            None => write!(f, "an anonymous claim, claimed_at {}", self.at),
+        }
     }
 }
 
@@ -533,7 +536,7 @@ impl fmt::Display for RecordText {
             StatusText::ClaimExpired { claim, at } => write!(f, "claim expired at {at}, {claim}")?,
         }
         match self.claim_ttl {
-            Some(ttl) => write!(f, ", claims live {ttl}"),
+            Some(ttl) => write!(f, ", claim_ttl {ttl}"),
             None => Ok(()),
         }
     }

@@ -1,0 +1,45 @@
+//! Polls, as they were seen to be answered.
+
+use alloc::collections::BTreeMap;
+
+use super::{Broken, Seen, demand, ways};
+use crate::ident::Names;
+use crate::record::{Record, Status};
+use crate::time::Time;
+
+/// S12: a poll shows the earliest that can be claimed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct OldestFirst<N: Names> {
+    /// Target and last moment of each pending handoff, by arrival.
+    pending: BTreeMap<(Time, N::Handoff), (N::Agent, Time)>,
+}
+
+impl<N: Names> OldestFirst<N> {
+    pub(super) const fn new() -> Self {
+        Self { pending: BTreeMap::new() }
+    }
+
+    pub(super) fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+        match seen {
+            Seen::Known(next) | Seen::Committed { next, .. } => {
+                self.on_record(next);
+                Ok(())
+            }
+            Seen::Polled { target, shown, now } => {
+                let mut open = self.pending.iter().filter(|(_, (to, until))| to == *target && *now <= *until);
+                let oldest = open.next().map(|((_, handoff), _)| handoff);
+                demand(oldest == *shown, ways::NOT_THE_OLDEST)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn on_record(&mut self, next: &Record<N>) {
+        let arrival = (next.started_at, next.id.clone());
+        if next.status() == Status::Pending {
+            self.pending.insert(arrival, (next.target.clone(), next.expires_at));
+        } else {
+            self.pending.remove(&arrival);
+        }
+    }
+}
