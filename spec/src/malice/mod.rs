@@ -33,8 +33,8 @@ use handoff_kernel::time::Time;
 
 pub use configurations::{Configuration, Expectation, configurations};
 pub use hub::{Action, Reply};
-pub(crate) use words::marks;
 use token::{Act, Bytes, Content, Deed, Keys, Token};
+pub(crate) use words::marks;
 
 use crate::model::{Breach, LeadsTo, Model, Story, Witness};
 use crate::trace::{FORMAT, Header, Kind};

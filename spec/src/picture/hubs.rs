@@ -17,11 +17,9 @@ fn travels(trace: &Trace) -> bool {
 
 /// The client that waits for this operation.
 fn asker(trace: &Trace, which: u32) -> Option<&str> {
-    trace.lines.iter().find_map(|line| match &line.event {
-        Event::Begins { operation, asker: Some(asker), .. } if *operation == which => {
-            Some(asker.client.as_str())
-        }
-        _ => None,
+    trace.lines.iter().find_map(|line| {
+        let Event::Begins { operation, asker: Some(asker), .. } = &line.event else { return None };
+        (*operation == which).then_some(asker.client.as_str())
     })
 }
 
@@ -40,14 +38,15 @@ pub(super) fn marks(trace: &Trace, at: usize) -> Vec<Mark> {
                 None => vec![Mark::note(host, format!("janitor, {text}"))],
             }
         }
-        Event::Effect { operation, effect, outcome, record, took_effect, may_follow } => {
+        Event::Effect { operation, effect, outcome, record, took_effect, may_follow, held } => {
             let asked = match effect {
                 EffectKind::Load => format!("#{operation}: load"),
                 EffectKind::Insert => format!("#{operation}: write if there is nothing"),
                 EffectKind::Swap => format!("#{operation}: write if it is still what was loaded"),
             };
             let request = Mark::arrow(host, "store", asked);
-            let answer = |text: &str| Mark::answer("store", host, text);
+            let later = if *held { ", which the hub takes later" } else { "" };
+            let answer = |text: &str| Mark::answer("store", host, format!("{text}{later}"));
             let now = Mark::record("store", known(record.as_ref()));
             match (outcome, took_effect, may_follow) {
                 (OutcomeKind::Loaded, ..) => vec![request, answer(&known(record.as_ref()))],
@@ -64,6 +63,9 @@ pub(super) fn marks(trace: &Trace, at: usize) -> Vec<Mark> {
                 (OutcomeKind::Unknown, false, false) => vec![request.that_is_lost(true)],
             }
         }
+        Event::Hears { operation } => {
+            vec![Mark::note(host, format!("goes on with the store's answer to #{operation}"))]
+        }
         Event::Follows { operation, took_effect, record, .. } => {
             let what = if *took_effect { "takes effect after all" } else { "comes too late" };
             let late = Mark::trouble("store", format!("the write of #{operation} {what}"));
@@ -79,7 +81,10 @@ pub(super) fn marks(trace: &Trace, at: usize) -> Vec<Mark> {
         }
         Event::Loses { message } => vec![Mark::trouble("network", format!("loses {message}"))],
         Event::Crashes { .. } => {
-            vec![Mark::trouble(host, "dies, and what it was doing with it"), Mark::Turns(host.clone(), Life::Down)]
+            vec![
+                Mark::trouble(host, "dies, and what it was doing with it"),
+                Mark::Turns(host.clone(), Life::Down),
+            ]
         }
         Event::Restarts => vec![Mark::Turns(host.clone(), Life::Up), Mark::note(host, "is there again")],
         Event::CutOff { now: true } => {

@@ -265,9 +265,9 @@ fn lanes(trace: &Trace, rows: &[Row]) -> Vec<Lane> {
     names.sort_by_key(|name| (rank(name), *name));
     names.dedup();
     let agent = |name: &str| {
-        trace.lines.iter().find_map(|Line { event, .. }| match event {
-            Event::Begins { asker: Some(asker), .. } if asker.client == name => Some(asker.agent.clone()),
-            _ => None,
+        trace.lines.iter().find_map(|Line { event, .. }| {
+            let Event::Begins { asker: Some(asker), .. } = event else { return None };
+            (asker.client == name).then(|| asker.agent.clone())
         })
     };
     names.into_iter().map(|name| Lane { name: name.to_owned(), agent: agent(name) }).collect()

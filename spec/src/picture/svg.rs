@@ -77,12 +77,16 @@ impl Canvas {
         for (i, line) in lines.iter().enumerate() {
             let y = top + 13 + i32::try_from(i).unwrap_or_default() * LINE;
             let line = escaped(line);
-            self.draw(&format!(r#"<text x="{x}" y="{y}" text-anchor="{anchor}" class="{class}">{line}</text>"#));
+            self.draw(&format!(
+                r#"<text x="{x}" y="{y}" text-anchor="{anchor}" class="{class}">{line}</text>"#
+            ));
         }
     }
 
     fn rect(&mut self, (x, y): (i32, i32), (width, height): (i32, i32), class: &str) {
-        self.draw(&format!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="4" class="{class}"/>"#));
+        self.draw(&format!(
+            r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="4" class="{class}"/>"#
+        ));
     }
 
     fn line(&mut self, (x1, y1): (i32, i32), (x2, y2): (i32, i32), class: &str) {
@@ -154,7 +158,7 @@ impl Diagram {
         }
         if self.for_ever == Some(self.rows.len()) {
             ever = Some(begin_for_ever(&mut canvas));
-            let all = [format!("everything stands still")];
+            let all = ["everything stands still".to_owned()];
             canvas.text(&all, (width / 2, canvas.y), "middle", "");
             canvas.y += LINE + 6;
         }
@@ -232,7 +236,7 @@ impl Diagram {
                 let label = format!("time passes: t = {now} ms");
                 let begins = 64 + letters(&label) * LETTER;
                 canvas.line((begins, y), (canvas.width - 12, y), "time");
-                canvas.text(&[label], (64, canvas.y - 1), "start", "dim");
+                canvas.text(&[label], (64, canvas.y - 1), "start", "dim over");
                 canvas.y += 24;
             }
             Mark::Turns(..) => {}
