@@ -13,6 +13,7 @@ use handoff_spec::check::Measured;
 use handoff_spec::follow::follow_named;
 use handoff_spec::generate::{DOCUMENTS, Sources};
 use handoff_spec::hubs::{self, Config, Hubs};
+use handoff_spec::picture::Diagram;
 use handoff_spec::profile::Profile;
 use handoff_spec::replay::replay;
 use handoff_spec::second;
@@ -61,10 +62,13 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
     },
-    /// Print a trace for a person, after living it through again on the kernel
+    /// Print a trace for a person and live it through again on the kernel, or draw it
     Trace {
         /// An NDJSON file, of `spec/traces/` or of `check --out`
         file: PathBuf,
+        /// As text for a person, or as a sequence diagram; a diagram is drawn of any trace, lived through or not
+        #[arg(long, value_enum, default_value_t = Shape::Text)]
+        format: Shape,
     },
 }
 
@@ -101,6 +105,17 @@ struct Check {
     /// When all holds, write the figures of this profile, or of the one check, into this file (spec/measured.json)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+}
+
+/// How a trace is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shape {
+    /// Line by line
+    Text,
+    /// A picture
+    Svg,
+    /// Mermaid's text of the picture, for a document that draws it itself
+    Mermaid,
 }
 
 /// [`Profile`] as an argument.
@@ -144,7 +159,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explore { configuration, list, port } => explore(&configuration, list, port),
         Command::Claims { write: None } => claims(),
         Command::Claims { write: Some(directory) } => write(&directory),
-        Command::Trace { file } => trace(&file),
+        Command::Trace { file, format } => trace(&file, format),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -247,11 +262,15 @@ fn write(spec: &Path) -> Result<u8, String> {
     Ok(HOLDS)
 }
 
-fn trace(file: &PathBuf) -> Result<u8, String> {
+fn trace(file: &PathBuf, shape: Shape) -> Result<u8, String> {
     let text =
         fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let trace = Trace::parse(&text).map_err(|error| format!("{} is no trace: {error}", file.display()))?;
-    print(&trace.to_string())?;
+    match shape {
+        Shape::Text => print(&trace.to_string())?,
+        Shape::Svg => return print(&Diagram::of(&trace).to_svg()).map(|()| HOLDS),
+        Shape::Mermaid => return print(&Diagram::of(&trace).to_mermaid()).map(|()| HOLDS),
+    }
     if let Err(why) = replay(&trace) {
         print(&format!("lived through again by the kernel: NOT as told: {why}\n"))?;
         return Ok(BROKEN);

@@ -18,6 +18,7 @@ pub mod generate;
 pub mod hubs;
 pub mod malice;
 pub mod model;
+pub mod picture;
 pub mod profile;
 pub mod proof;
 pub mod refinement;

@@ -12,6 +12,7 @@ use handoff_spec::ambient::Stopwatch;
 use handoff_spec::check::{Check, Figures, Finding, Limits, Measured, Report, Run, list, traces_of};
 use handoff_spec::explorer::Progress;
 use handoff_spec::model::Property;
+use handoff_spec::picture::Diagram;
 use handoff_spec::profile::Profile;
 use serde::Serialize;
 
@@ -310,13 +311,13 @@ fn write_out(out: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), S
         fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
     };
     let reports: Vec<Report> = ran.iter().map(|ran| ran.report.clone()).collect();
-    for trace in traces_of(&reports) {
-        write(&format!("{}.ndjson", trace.header.name), &trace.to_ndjson())?;
-    }
-    for trace in
-        reports.iter().flat_map(|report| &report.findings).filter_map(|finding| finding.trace.as_ref())
+    let findings = reports.iter().flat_map(|report| &report.findings);
+    for trace in traces_of(&reports).into_iter().chain(findings.filter_map(|finding| finding.trace.as_ref()))
     {
-        write(&format!("{}.ndjson", trace.header.name), &trace.to_ndjson())?;
+        let (name, picture) = (&trace.header.name, Diagram::of(trace));
+        write(&format!("{name}.ndjson"), &trace.to_ndjson())?;
+        write(&format!("{name}.svg"), &picture.to_svg())?;
+        write(&format!("{name}.mmd"), &picture.to_mermaid())?;
     }
     write("report.json", &(json(plan, ran, seconds)? + "\n"))
 }

@@ -14,6 +14,7 @@ pub mod replay;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use handoff_kernel::bootstrap::{Contents, Done, Effect, Place, Session};
 use handoff_kernel::history::ConsumedOnce;
@@ -25,6 +26,7 @@ use handoff_kernel::time::{Millis, Time};
 pub use attempt::Attempt;
 pub use bounds::{Bound, bounds};
 pub use disk::{Disk, Fate, Late, Lies};
+pub(crate) use words::marks;
 
 use crate::model::{Breach, Model, Story, Witness, tells};
 use crate::trace::{Event, FORMAT, Header, Kind, Line};

@@ -17,6 +17,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 pub mod token;
+mod words;
 
 use std::collections::BTreeSet;
 
@@ -33,6 +34,7 @@ use handoff_kernel::time::Time;
 pub use configurations::{Configuration, Expectation, configurations};
 pub use hub::{Action, Reply};
 use token::{Act, Bytes, Content, Deed, Keys, Token};
+pub(crate) use words::marks;
 
 use crate::model::{Breach, LeadsTo, Model, Story, Witness};
 use crate::trace::{FORMAT, Header, Kind};
