@@ -183,7 +183,7 @@ impl Sources {
 
     fn trace_table(&self) -> String {
         let mut out = String::from(
-            "| trace | kind | rule | steps | what it shows |\n| --- | --- | --- | --: | --- |\n",
+            "| trace | picture | kind | rule | steps | what it shows |\n| --- | --- | --- | --- | --: | --- |\n",
         );
         for trace in &self.traces {
             let header = &trace.header;
@@ -194,7 +194,7 @@ impl Sources {
             };
             let _ = writeln!(
                 out,
-                "| [{0}]({0}.ndjson) | {kind} | {1} | {2} | {3} |",
+                "| [{0}]({0}.ndjson) | [svg]({0}.svg) | {kind} | {1} | {2} | {3} |",
                 header.name,
                 header.rule,
                 trace.steps(),

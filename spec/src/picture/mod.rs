@@ -1,8 +1,7 @@
 //! A trace as a sequence diagram: who told whom what, what got lost, and what was broken in the end.
 //!
-//! A [`Diagram`] says what is drawn, [`Diagram::to_svg`] and [`Diagram::to_mermaid`] how. What a line of a trace
-//! looks like is known where the line is written: [`hubs::marks`], [`crate::malice::marks`] and
-//! [`crate::bootstrap::marks`].
+//! A [`Diagram`] says what is drawn, [`Diagram::to_svg`] and [`Diagram::to_mermaid`] how. What a line of a trace looks
+//! like is known where such lines are written: of hubs here, in `hubs`, of the other models in their own `words`.
 
 mod hubs;
 mod mermaid;
