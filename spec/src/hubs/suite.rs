@@ -44,7 +44,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ),
             hubs: 2,
             time: (5, 6),
-            sweeps: more(1, 1, 2).into(),
+            sweeps: 1,
             faults: Faults { lost_answers: more(1, 2, 1), ..Faults::NONE },
             witnesses: &["second-accept-refused", "claimed-at-the-deadline", "expired-one-tick-after"],
             ..Config::PLAIN
@@ -86,7 +86,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ),
             hubs: 2,
             time: (6, 6),
-            faults: Faults { lost_answers: more(1, 2, 2), crashes: more(0, 1, 1), ..Faults::NONE },
+            faults: Faults { lost_answers: more(1, 2, 1), crashes: more(0, 1, 1), ..Faults::NONE },
             witnesses: &["the-whole-path", "own-claim-known-again"],
             ..Config::PLAIN
         },
