@@ -202,19 +202,8 @@ fn check(check: Check) -> Result<u8, String> {
     })
 }
 
-/// Every configuration of hubs with the id of its check.
-fn walkable() -> Vec<(String, Config)> {
-    let named = |kind: &'static str| move |config: Config| (format!("{kind}/{}", config.name), config);
-    let bounds = hubs::bounds().into_iter().flat_map(|bound| [bound.pass, bound.fail]);
-    let mut all: Vec<_> = hubs::sound(Profile::Quick).into_iter().map(named("hubs")).collect();
-    all.extend(hubs::live().into_iter().map(named("live")));
-    all.extend(hubs::dropped().into_iter().map(|dropped| dropped.config).map(named("dropped")));
-    all.extend(bounds.map(named("bound")));
-    all
-}
-
 fn explore(configuration: &str, list: bool, port: u16) -> Result<u8, String> {
-    let all = walkable();
+    let all = hubs::configurations(Profile::Quick);
     if list {
         let lines: Vec<_> = all.iter().map(|(id, config)| format!("{id:<36} {}\n", config.says)).collect();
         return print(&lines.concat()).map(|()| HOLDS);

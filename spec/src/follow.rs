@@ -67,11 +67,9 @@ pub fn follow_named(trace: &Trace) -> Result<bool, String> {
     match header.model.as_str() {
         "hubs" => {
             let law = law(&header.law)?;
-            let bounds = hubs::bounds().into_iter().flat_map(|bound| [bound.pass, bound.fail]);
-            let dropped = hubs::dropped().into_iter().map(|dropped| dropped.config);
-            let sound = hubs::sound(Profile::Quick).into_iter().chain(hubs::live());
-            let config = sound.chain(bounds).chain(dropped).find(|config| named(config.name));
-            config.map_or(Ok(false), |config| follow(&Hubs { law, config }, trace).map(|_| true))
+            let mut all = hubs::configurations(Profile::Quick).into_iter();
+            let found = all.find(|(_, config)| named(config.name));
+            found.map_or(Ok(false), |(_, config)| follow(&Hubs { law, config }, trace).map(|_| true))
         }
         "bootstrap" => {
             let whole = Bootstrap::new(law(&header.law)?);

@@ -34,8 +34,9 @@ pub(super) fn known<L: Law>(state: &State<L>, handoff: u8) -> Option<RecordText>
 /// What the log lacks of each record is to be written: the record says what that is.
 fn complete_log<L: Law>(state: &mut State<L>, hub: usize) {
     for (register, logged) in state.registers.iter().zip(&state.logged) {
-        let missing = register.record().into_iter().flat_map(Event::that_made).skip(*logged);
-        let unlogged = |event| Unlogged { hub, event, found_missing: true };
+        let made = register.record().into_iter().flat_map(Event::that_made);
+        let missing = made.zip(1..).filter(|(_, number)| number > logged);
+        let unlogged = |(event, _)| Unlogged { hub, event, found_missing: true };
         state.unlogged.extend(missing.map(unlogged));
     }
 }

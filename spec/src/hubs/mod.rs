@@ -32,7 +32,7 @@ pub use bounds::{Bound, bounds};
 pub use config::{Ask, Client, Config, Faults, Log, Network, Trust};
 pub use dropped::{Dropped, dropped};
 pub use state::{Asker, Hub, Late, Message, Progress, Register, Running, State};
-pub use suite::{live, smallest, sound};
+pub use suite::{configurations, live, smallest, sound};
 
 use crate::model::{Breach, Edge, LeadsTo, Model, Story, Witness};
 use crate::refinement;

@@ -8,6 +8,7 @@ use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Stored, Version};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::testing::small::Small;
+use handoff_kernel::time::Time;
 
 use super::act::{known, note};
 use super::config::Log;
@@ -36,7 +37,7 @@ impl<L: Law + Ord> Hubs<L> {
             return false;
         }
         let claims = event.kind == EventKind::Claimed;
-        if self.config.shared_clock.is_some() && claims && clock > next.expires_at.0 {
+        if self.config.shared_clock.is_some() && claims && self.law.overdue(next.expires_at, Time(clock)) {
             return false;
         }
         let version = register.next_version;

@@ -7,7 +7,9 @@ use super::asks::{
     accept, begin, begin_second, claimed, complete, complete_second, once, pending, reject, second, stubborn,
     twice,
 };
+use super::bounds::bounds;
 use super::config::{Ask, Client, Config, Faults, Log, Network, Trust};
+use super::dropped::dropped;
 use crate::profile::Profile;
 
 /// The configurations in which every rule holds.
@@ -299,6 +301,18 @@ pub fn live() -> Vec<Config> {
             ..Config::PLAIN
         },
     ]
+}
+
+/// Every configuration of this profile with the id of its check: sound, live, without an assumption, about a bound.
+#[must_use]
+pub fn configurations(profile: Profile) -> Vec<(String, Config)> {
+    let named = |kind: &'static str| move |config: Config| (format!("{kind}/{}", config.name), config);
+    let bounds = bounds().into_iter().flat_map(|bound| [bound.pass, bound.fail]);
+    let mut all: Vec<_> = sound(profile).into_iter().map(named("hubs")).collect();
+    all.extend(live().into_iter().map(named("live")));
+    all.extend(dropped().into_iter().map(|dropped| dropped.config).map(named("dropped")));
+    all.extend(bounds.map(named("bound")));
+    all
 }
 
 /// The smallest world in which every fault of the operation machine is seen.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use handoff_kernel::command::{Answer, Command, Event as Logged, EventKind};
 use handoff_kernel::history::Seen;
-use handoff_kernel::record::{Claim, Rejection, State as On, Status};
+use handoff_kernel::law::{Law as _, Protocol};
+use handoff_kernel::record::{Claim, Record, Rejection, State as On, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::{ALICE, BOB, EVE, Small};
@@ -160,8 +161,13 @@ pub(super) fn obligation(action: &Action) -> Option<u8> {
     }
 }
 
+/// Whether this handoff waits for a janitor.
+pub(super) fn overdue(record: &Record<Small>, now: Time) -> bool {
+    record.state == On::Pending && Protocol.overdue(record.expires_at, now)
+}
+
 fn due(state: &State) -> bool {
-    state.records.iter().flatten().any(|r| r.state == On::Pending && state.now > r.expires_at)
+    state.records.iter().flatten().any(|record| overdue(record, state.now))
 }
 
 fn waits_beside_work(state: &State) -> bool {
@@ -360,7 +366,7 @@ impl Malice {
         for id in self.ids() {
             let record = state.records[usize::from(id)].as_ref();
             let status = record.map(|record| record.status());
-            if status == Some(Status::Pending) && record.is_some_and(|record| state.now > record.expires_at) {
+            if record.is_some_and(|record| overdue(record, state.now)) {
                 actions.push(Action::Sweeps { id });
             }
             if !self.forces {

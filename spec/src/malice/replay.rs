@@ -22,6 +22,7 @@ use handoff_kernel::step::{Transition, step};
 use handoff_kernel::testing::small::{EVE, Small};
 use handoff_kernel::time::Time;
 
+use super::hub::overdue;
 use super::token::{Act, Bytes, Content, Deed, KeyName, name};
 use crate::trace::{Event, Kind, Told, Trace};
 
@@ -391,10 +392,8 @@ impl Replay {
 
     /// Whether what this promise is about is still owed.
     fn waits_for(&self, rule: Rule) -> bool {
-        let pending = |overdue: bool| {
-            self.records
-                .values()
-                .any(|r| r.status() == Status::Pending && (self.now > r.expires_at) == overdue)
+        let pending = |late: bool| {
+            self.records.values().any(|r| r.status() == Status::Pending && overdue(r, self.now) == late)
         };
         match rule {
             Rule::L1 => pending(true),
