@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::table::render;
 use handoff_spec::check::Measured;
 use handoff_spec::follow::follow_named;
 use handoff_spec::generate::{DOCUMENTS, Sources};
@@ -62,6 +63,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
     },
+    /// Print the transition table, from the kernel's own `step`: `spec/TABLE.md`
+    Table,
     /// Print a trace for a person and live it through again on the kernel, or draw it
     Trace {
         /// An NDJSON file, of `spec/traces/` or of `check --out`
@@ -159,6 +162,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Explore { configuration, list, port } => explore(&configuration, list, port),
         Command::Claims { write: None } => claims(),
         Command::Claims { write: Some(directory) } => write(&directory),
+        Command::Table => print(&render(&Protocol)).map(|()| HOLDS),
         Command::Trace { file, format } => trace(&file, format),
     };
     match done {
