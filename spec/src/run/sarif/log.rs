@@ -1,6 +1,6 @@
 //! As much of SARIF 2.1.0 as is written here, by the names of the standard.
 //!
-//! The crate made for it builds itself from the schema with some fifteen others, one of them under a licence that is
+//! The crate made for it builds itself from the schema with fourteen others, one of them under a licence that is
 //! not allowed here: for these few objects that is too much.
 
 use std::collections::BTreeMap;
