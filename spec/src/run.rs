@@ -1,6 +1,10 @@
 //! Runs the checks of a plan, one after the other, and reports.
 
+mod junit;
 mod people;
+mod sarif;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,6 +18,7 @@ use handoff_spec::explorer::Progress;
 use handoff_spec::model::Property;
 use handoff_spec::picture::Diagram;
 use handoff_spec::profile::Profile;
+use handoff_spec::trace::Trace;
 use serde::Serialize;
 
 use crate::cli::{BROKEN, HOLDS, TRUNCATED, print};
@@ -25,6 +30,10 @@ pub(crate) enum Format {
     Text,
     /// For programs: one JSON object
     Json,
+    /// For a CI's page of tests: JUnit XML
+    Junit,
+    /// For a CI that shows findings beside the text that they are about: SARIF 2.1.0
+    Sarif,
 }
 
 /// What is to be run.
@@ -41,8 +50,8 @@ pub(crate) struct Plan {
     pub(crate) second: bool,
     pub(crate) max_states: Option<u64>,
     pub(crate) record: Option<PathBuf>,
-    /// Whether somebody watches, and wants to see how far it is.
-    pub(crate) progress: bool,
+    /// Every how many seconds somebody who watches is told how far it is; nobody watches when there is nothing here.
+    pub(crate) progress: Option<u64>,
 }
 
 /// A check and what came of it.
@@ -90,6 +99,8 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
     match plan.format {
         Format::Text => print(&people::summary(plan, &ran, seconds, code))?,
         Format::Json => print(&(json(plan, &ran, seconds)? + "\n"))?,
+        Format::Junit => print(&junit::document(plan, &ran, seconds))?,
+        Format::Sarif => print(&(sarif::document(plan, &ran)? + "\n"))?,
     }
     Ok(code)
 }
@@ -136,6 +147,11 @@ fn is_of(check: &Check, only: &str) -> bool {
     check.id == only || below.is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// What kind of check this is the id of: what stands before the first stroke.
+fn kind(id: &str) -> &str {
+    id.split_once('/').map_or(id, |(kind, _)| kind)
+}
+
 /// That there is no such check, and what there is beside it.
 fn unknown(profile: Profile, only: &str, all: &[Check]) -> String {
     let has = |other: &Profile| list(*other).iter().any(|check| is_of(check, only));
@@ -144,7 +160,10 @@ fn unknown(profile: Profile, only: &str, all: &[Check]) -> String {
             "the profile {profile} has no check {only:?}, but {other} has: add --profile {other}"
         );
     }
-    let kind = |id: &str| id.split_once('/').map_or_else(|| id.to_owned(), |(kind, _)| format!("{kind}/"));
+    let kind = |id: &str| {
+        let kind = kind(id);
+        if kind == id { id.to_owned() } else { format!("{kind}/") }
+    };
     let beside: Vec<_> =
         all.iter().map(|check| check.id.as_str()).filter(|id| kind(id) == kind(only)).collect();
     let there_are = if beside.is_empty() {
@@ -175,12 +194,17 @@ fn one(check: &Check, plan: &Plan, known: Option<&Figures>) -> Report {
     let mut told = 0;
     let mut watch = |progress: &Progress| {
         let seconds = stopwatch.elapsed().as_secs();
-        if plan.progress && seconds > told {
+        if due(plan.progress, seconds, told) {
             told = seconds;
             eprintln!("{}", how_far(&check.id, progress, stopwatch.elapsed().as_secs_f64(), known));
         }
     };
     check.run(limits, &mut watch)
+}
+
+/// Whether it is time to tell again how far it is.
+fn due(progress: Option<u64>, seconds: u64, told: u64) -> bool {
+    progress.is_some_and(|every| seconds >= told + every)
 }
 
 /// States, rate, depth, frontier, and how long it will take if it is as large as it was.
@@ -319,7 +343,17 @@ fn write_out(out: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), S
         write(&format!("{name}.svg"), &picture.to_svg())?;
         write(&format!("{name}.mmd"), &picture.to_mermaid())?;
     }
-    write("report.json", &(json(plan, ran, seconds)? + "\n"))
+    write("report.json", &(json(plan, ran, seconds)? + "\n"))?;
+    write("report.junit.xml", &junit::document(plan, ran, seconds))?;
+    write("report.sarif", &(sarif::document(plan, ran)? + "\n"))
+}
+
+/// Where `--out` has this trace, and its picture.
+fn files(plan: &Plan, trace: &Trace) -> Option<(String, String)> {
+    let file = |end: &str| {
+        plan.out.as_ref().map(|out| out.join(format!("{}.{end}", trace.header.name)).display().to_string())
+    };
+    Some((file("ndjson")?, file("svg")?))
 }
 
 /// What stands in the file, if there is one.
