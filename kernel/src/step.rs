@@ -212,12 +212,14 @@ fn timed_out<N: Names, L: Law>(
             Some(change(record, state, None, now, Err(Refusal::Expired)))
         }
         State::Claimed(claim) if law.lapsed(claim.at, record.claim_ttl, held_against) => {
-            let state = if law.reopens_lapsed() {
-                State::Pending
-            } else {
-                State::Rejected(Rejection::ClaimExpired { claim: claim.clone(), at: now })
-            };
-            Some(change(record, state, None, now, Err(Refusal::ClaimExpired)))
+            let state = State::Rejected(Rejection::ClaimExpired { claim: claim.clone(), at: now });
+            let lapses = change(record, state, None, now, Err(Refusal::ClaimExpired));
+            Some(match lapses {
+                Transition::To { next, event, answer } if law.reopens_lapsed() => {
+                    Transition::To { next: next.with(State::Pending), event, answer }
+                }
+                lapses => lapses,
+            })
         }
         State::Pending | State::Claimed(_) | State::Completed { .. } | State::Rejected(_) => None,
     }

@@ -22,6 +22,9 @@ use handoff_spec::trace::Trace;
 
 use crate::run::{self, Format, Plan};
 
+mod mutants;
+mod variant;
+
 /// Everything holds.
 pub(crate) const HOLDS: u8 = 0;
 /// A rule is broken, or what must fail does not.
@@ -63,6 +66,10 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
     },
+    /// Run every seeded fault of the law, and say which rules catch it, and of each rule whether it is needed
+    Mutants(mutants::Args),
+    /// Check your own variant of the protocol: what breaks, the shortest way there and its picture, or that all holds
+    Variant(variant::Args),
     /// Print the transition table, from the kernel's own `step`: `spec/TABLE.md`
     Table,
     /// Print a trace for a person and live it through again on the kernel, or draw it
@@ -166,6 +173,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Claims { write: None } => claims(),
         Command::Claims { write: Some(directory) } => write(&directory),
         Command::Table => print(&render(&Protocol)).map(|()| HOLDS),
+        Command::Mutants(args) => mutants::run(&args),
+        Command::Variant(args) => variant::run(&args),
         Command::Trace { file, format } => trace(&file, format),
     };
     match done {
@@ -175,6 +184,11 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// `1 step`, `2 steps`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Prints to standard output. Whoever has closed it has read enough.

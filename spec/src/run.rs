@@ -21,7 +21,7 @@ use handoff_spec::profile::Profile;
 use handoff_spec::trace::Trace;
 use serde::Serialize;
 
-use crate::cli::{BROKEN, HOLDS, TRUNCATED, print};
+use crate::cli::{BROKEN, HOLDS, TRUNCATED, counted, print};
 
 /// For whom the report is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,13 +64,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
     let measured = Measured::committed();
     let checks = selected(plan)?;
     if let Some(out) = &plan.out {
-        if out.exists() && !out.is_dir() {
-            return Err(format!(
-                "--out {} is a file and not a directory: name a directory, which is made if there is none",
-                out.display()
-            ));
-        }
-        fs::create_dir_all(out).map_err(|error| format!("cannot make {}: {error}", out.display()))?;
+        make_directory(out)?;
     }
     if let Some(file) = &plan.record {
         recordable(file)?;
@@ -176,11 +170,6 @@ fn unknown(profile: Profile, only: &str, all: &[Check]) -> String {
 
 fn ids(checks: &[Check]) -> String {
     checks.iter().map(|check| check.id.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-/// `1 step`, `2 steps`.
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn one(check: &Check, plan: &Plan, known: Option<&Figures>) -> Report {
@@ -329,23 +318,40 @@ fn json(plan: &Plan, ran: &[Ran], seconds: f64) -> Result<String, String> {
     serde_json::to_string_pretty(&json).map_err(|error| error.to_string())
 }
 
+/// Makes a directory that is to be written into, if there is none.
+pub(crate) fn make_directory(out: &Path) -> Result<(), String> {
+    if out.exists() && !out.is_dir() {
+        return Err(format!(
+            "--out {} is a file and not a directory: name a directory, which is made if there is none",
+            out.display()
+        ));
+    }
+    fs::create_dir_all(out).map_err(|error| format!("cannot make {}: {error}", out.display()))
+}
+
+fn write(out: &Path, name: &str, text: &str) -> Result<(), String> {
+    let file = out.join(name);
+    fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
+}
+
+/// Writes a trace and its pictures.
+pub(crate) fn write_trace(out: &Path, trace: &Trace) -> Result<(), String> {
+    let (name, picture) = (&trace.header.name, Diagram::of(trace));
+    write(out, &format!("{name}.ndjson"), &trace.to_ndjson())?;
+    write(out, &format!("{name}.svg"), &picture.to_svg())?;
+    write(out, &format!("{name}.mmd"), &picture.to_mermaid())
+}
+
 fn write_out(out: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), String> {
-    let write = |name: &str, text: &str| {
-        let file = out.join(name);
-        fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
-    };
     let reports: Vec<Report> = ran.iter().map(|ran| ran.report.clone()).collect();
     let findings = reports.iter().flat_map(|report| &report.findings);
     for trace in traces_of(&reports).into_iter().chain(findings.filter_map(|finding| finding.trace.as_ref()))
     {
-        let (name, picture) = (&trace.header.name, Diagram::of(trace));
-        write(&format!("{name}.ndjson"), &trace.to_ndjson())?;
-        write(&format!("{name}.svg"), &picture.to_svg())?;
-        write(&format!("{name}.mmd"), &picture.to_mermaid())?;
+        write_trace(out, trace)?;
     }
-    write("report.json", &(json(plan, ran, seconds)? + "\n"))?;
-    write("report.junit.xml", &junit::document(plan, ran, seconds))?;
-    write("report.sarif", &(sarif::document(plan, ran)? + "\n"))
+    write(out, "report.json", &(json(plan, ran, seconds)? + "\n"))?;
+    write(out, "report.junit.xml", &junit::document(plan, ran, seconds))?;
+    write(out, "report.sarif", &(sarif::document(plan, ran)? + "\n"))
 }
 
 /// Where `--out` has this trace, and its picture.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::worlds::worlds;
 use crate::check::{Expect, Finding, Limits, Name, Report, Watch, look};
 use crate::explorer::Progress;
-use crate::hubs::{Config, Faults, Hubs, live, sound};
+use crate::hubs::{Config, Faults, Hubs, bounds, live, sound};
 use crate::model::Property;
 use crate::profile::Profile;
 use crate::proof::{self, Proof, Size};
@@ -24,7 +24,7 @@ use crate::proof::{self, Proof, Size};
 pub struct Variant {
     /// What is different, in a sentence.
     pub says: String,
-    /// The rules that it should break, or none: what [`Tried::is_as_expected`] goes by.
+    /// The rules that it should break, or none: what [`Tried::is_as_expected`] goes by. The way to the first is shown.
     #[serde(default)]
     pub breaks: Vec<String>,
     /// What is different of the law.
@@ -64,7 +64,8 @@ pub struct RulesPart {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorldPart {
-    /// Their names, as `handoff-spec variant --list` has them; none stands for all, with an induction besides.
+    /// Their names, as `handoff-spec variant --list` has them; none stands for all but the bounds, with an induction
+    /// besides.
     #[serde(default)]
     pub only: Vec<String>,
     /// How many hubs.
@@ -152,22 +153,27 @@ pub struct Plan {
     /// Of refinement and frame, those that are asked for.
     pub beside: BTreeSet<Property>,
     /// What it should break.
-    pub breaks: BTreeSet<Property>,
+    pub breaks: Vec<Property>,
     /// The worlds, as they are with what is different.
     pub worlds: Vec<(String, Config)>,
     /// Whether the step is looked at by induction too.
     pub induction: bool,
 }
 
-/// All worlds in which a variant can be tried, by name: those of the bench, and those of `check`.
+/// All worlds in which a variant can be tried, by name: those of the bench, and those of `check` in which the protocol
+/// keeps every rule. It is tried in all but the bounds, if it names none.
 #[must_use]
 pub fn all_worlds() -> Vec<(String, Config)> {
     let named = |kind: &'static str| move |config: Config| (format!("{kind}/{}", config.name), config);
     let mut all: Vec<_> = worlds().into_iter().map(named("bench")).collect();
     all.extend(sound(Profile::Quick).into_iter().map(named("hubs")));
     all.extend(live().into_iter().map(named("live")));
+    all.extend(bounds().into_iter().map(|bound| bound.pass).map(named(BOUND)));
     all
 }
+
+/// The kind of the worlds that a rule's limit speaks of.
+const BOUND: &str = "bound";
 
 fn property(id: &str) -> Result<Property, String> {
     let rules = Rule::ALL.into_iter().map(Property::Rule);
@@ -215,7 +221,9 @@ impl Plan {
             chosen.push(found.clone());
         }
         let induction = chosen.is_empty();
-        let worlds = if chosen.is_empty() { all } else { chosen };
+        let is_bound = |(id, _): &(String, Config)| id.starts_with(BOUND);
+        let worlds =
+            if induction { all.into_iter().filter(|world| !is_bound(world)).collect() } else { chosen };
         let worlds = worlds.into_iter().map(|(id, config)| {
             let config = variant.world.over(config, name, rules)?;
             Ok((id, config))
@@ -316,12 +324,21 @@ pub struct Tried {
 const INDUCTION: &str = "induction";
 
 impl Tried {
+    /// What is to be shown: the way to the first rule that should break, and otherwise the shortest of all.
+    #[must_use]
+    pub fn shown(&self, plan: &Plan) -> Option<&Broken> {
+        let expected = self.broken.iter().find(|broken| plan.breaks.first() == Some(&broken.property));
+        expected.or(self.broken.first())
+    }
+
     /// Whether it broke what it should, and if it should break nothing, nothing. What should break must; that others
     /// break too is in the nature of a broken law.
     #[must_use]
     pub fn is_as_expected(&self, plan: &Plan) -> bool {
         let broken: BTreeSet<_> = self.broken.iter().map(|broken| broken.property).collect();
-        self.cut_off.is_empty() && plan.breaks.is_empty() == broken.is_empty() && plan.breaks.is_subset(&broken)
+        self.cut_off.is_empty()
+            && plan.breaks.is_empty() == broken.is_empty()
+            && plan.breaks.is_subset(&broken)
     }
 
     fn add_proof(&mut self, proof: &Proof, law: &Law) {
