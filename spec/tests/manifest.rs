@@ -48,11 +48,14 @@ fn the_manifest_has_every_way_in_which_the_kernel_says_that_a_rule_is_broken() {
     assert_eq!(none.map(|definition| definition.id.as_str()).collect::<Vec<_>>(), [ELSEWHERE]);
 }
 
+/// These tests weaken rules as they stand in the source. Where that has changed, so must the test.
+const NOT_THERE: &str = "what this test weakens is not there any more: let it weaken what is there now";
+
 /// The rules whose definition is another where this file is edited so.
 fn changed_by(file: &str, edit: impl Fn(&str) -> String) -> BTreeSet<String> {
     let edit_one = |source: Source| {
         let text = if source.name == file { edit(&source.text) } else { source.text.clone() };
-        assert_eq!(text == source.text, source.name != file, "{file} is not what this test thinks it is");
+        assert!(source.name != file || text != source.text, "{file}: {NOT_THERE}");
         Source { text, ..source }
     };
     let edited: Vec<_> = sources().unwrap().into_iter().map(edit_one).collect();
@@ -71,15 +74,22 @@ fn replaced(file: &str, from: &str, to: &str) -> BTreeSet<String> {
 
 /// The text without the statement in which this stands.
 fn without_statement(text: &str, with: &str) -> String {
-    let at = text.find(with).unwrap();
+    let at = text.find(with).expect(NOT_THERE);
     let begin = text[..at].rfind([';', '{', '}']).unwrap() + 1;
     let end = at + text[at..].find(';').unwrap() + 1;
     format!("{}{}", &text[..begin], &text[end..])
 }
 
+/// The text where this function says at once that all is well.
+fn without_body(text: &str, function: &str) -> String {
+    let at = text.find(function).expect(NOT_THERE);
+    let begin = at + text[at..].find('{').unwrap() + 1;
+    format!("{} return Ok(()); {}", &text[..begin], &text[begin..])
+}
+
 /// The text without the row of a table in which this stands.
 fn without_row(text: &str, with: &str) -> String {
-    let at = text.find(with).unwrap();
+    let at = text.find(with).expect(NOT_THERE);
     let begin = text[..at].rfind('(').unwrap();
     let end = at + text[at..].find("),").unwrap() + 2;
     format!("{}{}", &text[..begin], &text[end..])
@@ -131,9 +141,7 @@ fn a_checker_that_nobody_calls_changes_its_rules() {
     let found = changed_by("history.rs", |text| without_statement(text, "self.single_winner.settle()"));
     at_least(&found, &["S1", "S10"]);
     assert!(!found.contains("S5"), "S5 is no rule of histories");
-    let found = changed_by("rules.rs", |text| {
-        text.replacen("map_or(Ok(()), check_state)", "map_or(Ok(()), |_| Ok(()))", 1)
-    });
+    let found = changed_by("rules.rs", |text| without_body(text, "fn check_state"));
     at_least(&found, &["S3", "S14"]);
 }
 
@@ -143,10 +151,9 @@ fn whatever_a_rule_uses_changes_it() {
     assert_eq!(replaced("rules.rs", "&a.target, &a.digest", "&a.target, &b.digest"), rules(&["S4", "S8"]));
     at_least(&replaced("rules.rs", "age > ttl.0", "age >= ttl.0"), &["S9", "S14", "S15"]);
     // Who says no in the name of all.
-    let found = replaced("history.rs", "if holds {", "if holds || true {");
+    let found = changed_by("history.rs", |text| without_body(text, "fn demand"));
     at_least(&found, &["S1", "S4", "S7", "S8", "S9", "S10", "S11", "S12", "S13"]);
-    let found =
-        replaced("rules.rs", "find(|(_, _, holds)| !holds(step))", "find(|(_, _, holds)| holds(step))");
+    let found = changed_by("rules.rs", |text| without_body(text, "fn check_step"));
     at_least(
         &found,
         &["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S13", "S14", "S15", "S16"],
@@ -190,6 +197,7 @@ fn a_function_that_no_rule_uses_is_seen_by_its_name() {
 fn comments_and_layout_and_tests_change_nothing() {
     let commented = |source: Source| {
         let text = source.text.replace(";\n", "; // A comment.\n").replace("fn ", "/* Another. */ fn ");
+        let text = text.replace("\n#[derive(", "\n/// Of it.\n#[must_use]\n#[derive(");
         Source { text, ..source }
     };
     let edited: Vec<_> = sources().unwrap().into_iter().map(commented).collect();
@@ -203,6 +211,9 @@ fn comments_and_layout_and_tests_change_nothing() {
     assert_eq!(changed(&edited), rules(&[]));
     let broken = "|claim| {\n claim.at <= record.expires_at\n }";
     assert_eq!(replaced("rules.rs", "|claim| claim.at <= record.expires_at", broken), rules(&[]));
+    // But what is derived counts.
+    let found = replaced("history/asking.rs", "#[derive(Debug, Clone, Copy,", "#[derive(Clone, Copy,");
+    at_least(&found, &["S7", "S9"]);
     let found = replaced("hubs/judge.rs", "const KINDS: [EventKind; 6]", "const KINDS: [EventKind; 3 + 3]");
     assert_eq!(found, rules(&[]), "what stands in tests only");
 }
@@ -263,6 +274,7 @@ fn a_conjunct_that_is_gone_is_named() {
     };
     let edited: Vec<_> = sources().unwrap().into_iter().map(edit).collect();
     let said = manifest.findings(&definitions(&edited, &subjects()).unwrap()).join("\n");
+    assert!(said.contains(&format!("{COMMAND} -- --why \"S1,{ELSEWHERE}=…\"")), "{said}");
     assert!(said.contains("GONE, a way to break it: a step changed a record's claim"), "{said}");
     assert!(said.contains("gone, or no longer used: rules.rs::a_claim_never_changes"), "{said}");
 }

@@ -1,8 +1,9 @@
 //! What defines a rule: every item that names it, that calls such an item, or that one of these uses.
 //!
-//! Names are resolved as the compiler would, but for types: `anything.name()` may be any method of that name. That is
-//! too coarse at times, and then a change counts for a rule that it does not touch. It is never too fine: what is not
-//! followed has its name in [`ELSEWHERE`].
+//! Names are found as the compiler finds them, but for types: `anything.name()` may be any method of that name. So a
+//! change may count for a rule that it does not touch; it is not to be missed by one that it does. What no rule reaches
+//! is listed by its name in [`ELSEWHERE`], so that what falls out of every definition is seen. Other files than those
+//! of [`super::source`] are not followed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

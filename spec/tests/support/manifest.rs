@@ -108,6 +108,7 @@ impl Manifest {
     /// All that is wrong with it, each as a person is told who may act on it.
     pub(crate) fn findings(&self, definitions: &[Definition]) -> Vec<String> {
         let mut found = Vec::new();
+        let mut changed = Vec::new();
         for definition in definitions {
             let id = &definition.id;
             match self.rule.get(id) {
@@ -119,17 +120,24 @@ impl Manifest {
                 Some(Entry { removed: Some(_), .. }) => found.push(format!(
                     "{FILE} says that {id} was removed, and it is there: if it is back, delete the line `removed`."
                 )),
-                Some(_) if self.recorded(id) != Some(&definition.sha256) => found.push(format!(
+                Some(_) if self.recorded(id) != Some(&definition.sha256) => {
+                    changed.push(id.as_str());
+                    found.push(format!(
                     "The definition of {id} {} has changed, and {FILE} does not say why.\n{}{}",
                     definition.name,
                     self.difference(definition),
                     remedy(definition)
-                )),
+                ));
+                }
                 Some(entry) if !self.is_fresh(entry, definition) => found.push(format!(
                     "What {FILE} says of {id} beside the hash is out of date. Bring it up to date:\n    {COMMAND}\n"
                 )),
                 Some(_) => {}
             }
+        }
+        if changed.len() > 1 {
+            let all = changed.join(",");
+            found.push(format!("If the reason is one for all:\n    {COMMAND} -- --why \"{all}=…\"\n"));
         }
         for id in self.gone(definitions) {
             found.push(format!(
