@@ -1,5 +1,6 @@
 //! The hub's clock: it decides, and it never steps back.
 
+use handoff_kernel::law::{Law as _, Protocol};
 use handoff_kernel::time::{Millis, Time};
 
 /// Where time comes from. The real one is in `ambient`; tests and the simulator bring their own.
@@ -26,7 +27,7 @@ impl<C: Clock> DecidingClock<C> {
 
     /// The time to decide with, now.
     pub fn now(&mut self) -> Time {
-        self.newest = self.newest.max(self.source.wall());
+        self.newest = Protocol.decides_at(self.source.wall(), self.newest);
         self.newest
     }
 

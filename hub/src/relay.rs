@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
-use handoff_kernel::law::Protocol;
+use handoff_kernel::law::{Law as _, Protocol};
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::refusal::{Field, Refusal};
-use handoff_kernel::step::{open_to_claims, seen_by};
+use handoff_kernel::step::seen_by;
 use handoff_kernel::time::{Millis, Time};
 
 use crate::clock::{Clock, DecidingClock};
@@ -499,7 +499,7 @@ impl<C: Clock> Relay<C> {
         let (mut passed_over, mut unreadable) = (false, Vec::new());
         let mut shown = None;
         for record in self.store.pending_for(target) {
-            if !open_to_claims(&Protocol, record, now) {
+            if !Protocol.open_to_claims(record, now) {
                 passed_over = true;
                 continue;
             }

@@ -123,6 +123,17 @@ impl<N: Names> Command<N> {
         }
     }
 
+    /// The claim that it names, if it names one.
+    #[must_use]
+    pub const fn claim_id(&self) -> Option<&N::Claim> {
+        match self {
+            Self::Accept { claim_id, .. }
+            | Self::Complete { claim_id, .. }
+            | Self::Reject { claim_id, .. } => claim_id.as_ref(),
+            Self::Start { .. } | Self::Sweep => None,
+        }
+    }
+
     /// Whether the two are the same request: the same in everything but the driver's nonce and the receipt
     /// ("a receipt counts with the transition that took effect, a later one is ignored").
     #[must_use]

@@ -38,6 +38,7 @@ use crate::ident::Names;
 use crate::record::{Record, Status};
 use crate::refusal::Refusal;
 pub use crate::rules::Broken;
+use crate::rules::Rules;
 use crate::time::Time;
 
 /// Something that was seen to happen.
@@ -113,6 +114,7 @@ pub enum Seen<'a, N: Names> {
 /// All checkers together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct History<N: Names> {
+    rules: Rules,
     under_way: UnderWay<N>,
     single_winner: SingleWinner<N>,
     kept: Kept<N>,
@@ -124,7 +126,16 @@ pub struct History<N: Names> {
 
 impl<N: Names> Default for History<N> {
     fn default() -> Self {
+        Self::asking_for(Rules::ALL)
+    }
+}
+
+impl<N: Names> History<N> {
+    /// Nothing is seen yet, and these rules are asked for.
+    #[must_use]
+    pub const fn asking_for(rules: Rules) -> Self {
         Self {
+            rules,
             under_way: UnderWay::new(),
             single_winner: SingleWinner::new(),
             kept: Kept::new(),
@@ -134,9 +145,7 @@ impl<N: Names> Default for History<N> {
             oldest_first: OldestFirst::new(),
         }
     }
-}
 
-impl<N: Names> History<N> {
     /// Takes note of what was seen.
     ///
     /// # Errors
@@ -156,13 +165,14 @@ impl<N: Names> History<N> {
             _ => (Asking::default(), None),
         };
         self.under_way.observe(seen);
-        self.single_winner.observe(seen)?;
-        true_author(seen)?;
-        self.kept.observe(seen, asking.acknowledged)?;
-        self.repeatable.observe(seen, asking, record)?;
-        self.on_record.observe(seen)?;
-        self.log_agrees.observe(seen)?;
-        self.oldest_first.observe(seen)
+        let rules = self.rules;
+        self.single_winner.observe(rules, seen)?;
+        true_author(rules, seen)?;
+        self.kept.observe(rules, seen, asking.acknowledged)?;
+        self.repeatable.observe(rules, seen, asking, record)?;
+        self.on_record.observe(rules, seen)?;
+        self.log_agrees.observe(rules, seen)?;
+        self.oldest_first.observe(rules, seen)
     }
 
     /// Calls what is under way by other names, each by one of its own. Whoever names operations after something that it
@@ -184,8 +194,8 @@ impl<N: Names> History<N> {
     /// # Errors
     /// The rule that is broken if nothing more happens.
     pub fn settle(&self) -> Result<(), Broken> {
-        self.single_winner.settle()?;
-        self.log_agrees.settle()
+        self.single_winner.settle(self.rules)?;
+        self.log_agrees.settle(self.rules)
     }
 
     /// What is known now to whoever asks this now.
@@ -193,8 +203,4 @@ impl<N: Names> History<N> {
         let (changes, answers) = self.repeatable.known(handoff, command);
         Asking { acknowledged: self.kept.acknowledged(handoff), changes, answers }
     }
-}
-
-fn demand(holds: bool, otherwise: Broken) -> Result<(), Broken> {
-    if holds { Ok(()) } else { Err(otherwise) }
 }

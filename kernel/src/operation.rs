@@ -23,7 +23,7 @@ use crate::ident::Names;
 use crate::law::{AfterConflict, AfterUnknown, Law};
 use crate::record::{Record, Status};
 use crate::refusal::Refusal;
-use crate::rules::{self, Rule};
+use crate::rules::{self, Rule, Rules};
 use crate::step::{Transition, seen_by, step};
 use crate::time::Time;
 
@@ -184,11 +184,16 @@ impl<N: Names, L: Law> Operation<N, L> {
             (Phase::Writing { decision, .. }, Outcome::Written) => {
                 Next::Done(finish(&law, decision, &command))
             }
-            (Phase::Writing { decision, .. }, Outcome::Conflict) => {
-                Next::Effect(again(match law.after_conflict() {
+            (Phase::Writing { version, decision }, Outcome::Conflict) => {
+                let stale = match law.after_conflict(&command) {
                     AfterConflict::Redecide => None,
                     AfterConflict::WriteAgain => Some(decision),
-                }))
+                    AfterConflict::SameAgain => {
+                        let phase = Phase::Writing { version, decision };
+                        return Next::Effect(Self { law, handoff, command, phase });
+                    }
+                };
+                Next::Effect(again(stale))
             }
             (Phase::Writing { decision, .. }, Outcome::Unknown | Outcome::Loaded(_)) => {
                 match law.after_unknown() {
@@ -231,8 +236,10 @@ fn decide<N: Names, L: Law>(
     }
     let result = step(&law, record, &command, now);
     if law.guards()
-        && let Err(broken) =
-            rules::check_step(&rules::Step { before: record, command: &command, now, result: &result })
+        && let Err(broken) = rules::check_step(
+            Rules::ALL,
+            &rules::Step { before: record, command: &command, now, result: &result },
+        )
     {
         return Next::Done(Done {
             verdict: Err(NotDone::Broken(broken.rule)),
@@ -243,6 +250,9 @@ fn decide<N: Names, L: Law>(
     match result {
         Ok(Transition::To { next, event, answer }) => {
             let decision = Decision { next, event, answer };
+            if law.answers_unwritten() {
+                return Next::Done(finish(&law, decision, &command));
+            }
             Next::Effect(Operation { law, handoff, command, phase: Phase::Writing { version, decision } })
         }
         Ok(Transition::Same(answer)) => Next::Done(Done {

@@ -5,140 +5,15 @@
 //! The model, the simulator, proptest, the fuzz targets and the running hub all use these very items. Rules
 //! that need a memory are in [`crate::history`].
 
+mod rule;
+
+pub use self::rule::{Rule, Rules};
 use crate::command::{Answer, Command, Event, EventKind, Start};
 use crate::ident::Names;
 use crate::record::{Record, Rejection, State, Status};
 use crate::refusal::Refusal;
 use crate::step::Transition;
 use crate::time::Time;
-
-/// Every rule of the protocol by its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "`name` and `statement` say what each is")]
-pub enum Rule {
-    S1,
-    S2,
-    S3,
-    S4,
-    S5,
-    S6,
-    S7,
-    S8,
-    S9,
-    S10,
-    S11,
-    S12,
-    S13,
-    S14,
-    S15,
-    S16,
-    L1,
-    L2,
-    L3,
-}
-
-impl Rule {
-    /// Every rule.
-    pub const ALL: [Self; 19] = [
-        Self::S1,
-        Self::S2,
-        Self::S3,
-        Self::S4,
-        Self::S5,
-        Self::S6,
-        Self::S7,
-        Self::S8,
-        Self::S9,
-        Self::S10,
-        Self::S11,
-        Self::S12,
-        Self::S13,
-        Self::S14,
-        Self::S15,
-        Self::S16,
-        Self::L1,
-        Self::L2,
-        Self::L3,
-    ];
-
-    /// Its name: `SingleWinner` and so on.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::S1 => "SingleWinner",
-            Self::S2 => "TargetOnly",
-            Self::S3 => "NoLateClaim",
-            Self::S4 => "TerminalForever",
-            Self::S5 => "LegalPath",
-            Self::S6 => "HolderOnly",
-            Self::S7 => "NoLoss",
-            Self::S8 => "Verbatim",
-            Self::S9 => "Repeatable",
-            Self::S10 => "LogAgrees",
-            Self::S11 => "ConsumedOnce",
-            Self::S12 => "OldestFirst",
-            Self::S13 => "TrueAuthor",
-            Self::S14 => "NoEarlyExpiry",
-            Self::S15 => "DeadlinesBind",
-            Self::S16 => "PartiesOnly",
-            Self::L1 => "Resolves",
-            Self::L2 => "Wakes",
-            Self::L3 => "Converges",
-        }
-    }
-
-    /// What it demands, in a sentence.
-    #[must_use]
-    pub const fn statement(self) -> &'static str {
-        match self {
-            Self::S1 => {
-                "At most one claim is ever acknowledged for a handoff, and a record's claim never changes."
-            }
-            Self::S2 => "Every accept, complete and reject that took effect came from the target.",
-            Self::S3 => "A claim's claimed_at is never after expires_at, on the deciding clock.",
-            Self::S4 => "A terminal record never changes again.",
-            Self::S5 => "The status changes only along the arrows.",
-            Self::S6 => "A claimed handoff is finished only by its holder, or by lapsing.",
-            Self::S7 => {
-                "An acknowledged start is found in exactly one status ever after, until retention removes it."
-            }
-            Self::S8 => "The bytes delivered are the bytes started.",
-            Self::S9 => {
-                "A command repeated changes nothing and, until a deadline passes or another command takes effect, is answered as the first time."
-            }
-            Self::S10 => "Each acknowledged transition has exactly one event, in order.",
-            Self::S11 => {
-                "A bootstrap is consumed at most once, by at most one session, and never when stale."
-            }
-            Self::S12 => {
-                "Poll shows the earliest-arrived pending handoff of that target that is not overdue."
-            }
-            Self::S13 => "from_agent is the authenticated sender.",
-            Self::S14 => {
-                "Nothing is rejected as expired unless overdue, nor as claim_expired unless lapsed, on the deciding clock."
-            }
-            Self::S15 => {
-                "Whatever its target asks of a handoff whose deadline has passed carries the deadline out and is refused with its name; a sweep carries it out."
-            }
-            Self::S16 => {
-                "To whoever is no party to a handoff it does not exist: accept, complete and reject are answered not_found, without a status."
-            }
-            Self::L1 => {
-                "With a fair janitor, an unclaimed handoff is eventually rejected as expired, a lapsed claim as claim_expired."
-            }
-            Self::L2 => "A poll that waits is eventually answered with a handoff if one stays pending.",
-            Self::L3 => {
-                "When faults stop, every client gets a definite answer to every command it keeps asking."
-            }
-        }
-    }
-}
-
-impl core::fmt::Display for Rule {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{self:?} {}", self.name())
-    }
-}
 
 /// A rule was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,15 +70,14 @@ pub(crate) fn outlived<N: Names>(record: &Record<N>, claimed_at: Time, now: Time
     }
 }
 
-/// The first state rule that this record breaks.
+/// The first state rule, of those asked for, that this record breaks.
 ///
 /// # Errors
 /// The rule that is broken, and how.
-pub fn check_state<N: Names>(record: &Record<N>) -> Result<(), Broken> {
-    match state_rules().into_iter().find(|(_, _, holds)| !holds(record)) {
-        Some((rule, how, _)) => Err(Broken { rule, how }),
-        None => Ok(()),
-    }
+pub fn check_state<N: Names>(rules: Rules, record: &Record<N>) -> Result<(), Broken> {
+    state_rules().into_iter().try_for_each(|(rule, how, holds)| {
+        rules.demand(!rules.has(rule) || holds(record), Broken { rule, how })
+    })
 }
 
 /// One step as it was seen: what was there, what was asked, when, and what came of it.
@@ -293,15 +167,15 @@ pub fn step_rules<N: Names>() -> [StepRule<N>; STEP_RULES] {
     ]
 }
 
-/// The first state or step rule that this step breaks.
+/// The first step or state rule, of those asked for, that this step breaks.
 ///
 /// # Errors
 /// The rule that is broken, and how.
-pub fn check_step<N: Names>(step: &Step<'_, N>) -> Result<(), Broken> {
-    match step_rules().into_iter().find(|(_, _, holds)| !holds(step)) {
-        Some((rule, how, _)) => Err(Broken { rule, how }),
-        None => step.changed().map_or(Ok(()), check_state),
-    }
+pub fn check_step<N: Names>(rules: Rules, step: &Step<'_, N>) -> Result<(), Broken> {
+    step_rules().into_iter().try_for_each(|(rule, how, holds)| {
+        rules.demand(!rules.has(rule) || holds(step), Broken { rule, how })
+    })?;
+    step.changed().map_or(Ok(()), |record| check_state(rules, record))
 }
 
 fn a_claim_never_changes<N: Names>(step: &Step<'_, N>) -> bool {
@@ -503,7 +377,7 @@ fn the_clock_rejects_only_what_is_due<N: Names>(step: &Step<'_, N>) -> bool {
 
 /// S15: at the deadline itself it is still in time; after it, only the deadline is done.
 fn deadlines_bind<N: Names>(step: &Step<'_, N>) -> bool {
-    let Some(before) = step.before else { return true };
+    let Some(before) = step.before else { return nothing_overdue_is_started(step) };
     let (asked, by_target) = match step.command {
         Command::Accept { by, .. } | Command::Complete { by, .. } | Command::Reject { by, .. } => {
             (*by == before.target, true)
@@ -525,6 +399,13 @@ fn deadlines_bind<N: Names>(step: &Step<'_, N>) -> bool {
         State::Pending | State::Claimed(_) | State::Completed { .. } | State::Rejected(_) => return true,
     };
     carried_out && (!by_target || step.answer() == Err(refusal))
+}
+
+fn nothing_overdue_is_started<N: Names>(step: &Step<'_, N>) -> bool {
+    match step.command {
+        Command::Start { artifact, .. } => artifact.expires_at >= step.now || step.changed().is_none(),
+        Command::Accept { .. } | Command::Complete { .. } | Command::Reject { .. } | Command::Sweep => true,
+    }
 }
 
 /// S16, of the answer. A start tells no more than that an id is taken, and is not asked here.

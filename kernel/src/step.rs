@@ -12,7 +12,7 @@
 
 use crate::command::{Answer, Command, Event, EventKind, Start};
 use crate::ident::Names;
-use crate::law::Law;
+use crate::law::{Again, Law};
 use crate::record::{Claim, Completion, Decline, Record, Rejection, State};
 use crate::refusal::{Field, Refusal};
 use crate::time::Time;
@@ -77,15 +77,21 @@ pub fn step<N: Names, L: Law>(
                 return Ok(timed_out);
             }
             match &record.state {
+                State::Pending if law.completes_unclaimed() => {
+                    let claim = Claim { id: claim_id.clone(), at: now, attempt: None, receipt: None };
+                    let completion = Completion { at: now, result: result.clone(), receipt: receipt.clone() };
+                    let state = State::Completed { claim, completion };
+                    Ok(change(record, state, Some(by), now, Ok(Answer::Completed { at: now })))
+                }
                 State::Pending => Err(Refusal::NotClaimed),
-                State::Claimed(claim) if law.holds(claim, claim_id.as_ref()) => {
+                State::Claimed(claim) if law.holds(claim, command) => {
                     let completion = Completion { at: now, result: result.clone(), receipt: receipt.clone() };
                     let state = State::Completed { claim: claim.clone(), completion };
                     Ok(change(record, state, Some(by), now, Ok(Answer::Completed { at: now })))
                 }
                 State::Claimed(_) => Err(Refusal::WrongClaim),
                 State::Completed { claim, completion }
-                    if law.holds(claim, claim_id.as_ref()) && completion.result == *result =>
+                    if law.holds(claim, command) && completion.result == *result =>
                 {
                     Ok(Transition::Same(Answer::Completed { at: completion.at }))
                 }
@@ -110,7 +116,7 @@ pub fn step<N: Names, L: Law>(
             };
             match &record.state {
                 State::Pending => decline(None),
-                State::Claimed(claim) if law.holds(claim, claim_id.as_ref()) => decline(Some(claim)),
+                State::Claimed(claim) if law.holds(claim, command) => decline(Some(claim)),
                 State::Claimed(_) => Err(Refusal::WrongClaim),
                 State::Completed { .. } => Err(Refusal::AlreadyCompleted),
                 State::Rejected(Rejection::Declined { decline, .. })
@@ -149,24 +155,20 @@ fn start<N: Names, L: Law>(
         return Err(Refusal::WrongSender);
     }
     if let Some(known) = record {
-        if !law.same_bytes::<N>(&known.digest, &artifact.digest) {
-            return Err(Refusal::IdConflict);
+        match law.again(known, artifact) {
+            Again::Repeat => return Ok(Transition::Same(Answer::Started { expires_at: known.expires_at })),
+            Again::Conflict => return Err(Refusal::IdConflict),
+            Again::Replace => {}
         }
-        return Ok(Transition::Same(Answer::Started { expires_at: known.expires_at }));
     }
-    if law.minds_deadlines(command) && law.overdue(artifact.expires_at, now) {
+    if law.overdue(artifact.expires_at, law.held_against(command, now)) {
         return Err(Refusal::Expired);
     }
-    let next = artifact.pending(now);
+    let next = law.on_record(artifact, now);
     let event =
         Event { handoff: next.id.clone(), kind: EventKind::Started, at: now, actor: Some(sender.clone()) };
     let answer = Ok(Answer::Started { expires_at: next.expires_at });
     Ok(Transition::To { next, event, answer })
-}
-
-/// Whether an accept by its target would get it now: what a poll may show (rule S12).
-pub fn open_to_claims<N: Names, L: Law>(law: &L, record: &Record<N>, now: Time) -> bool {
-    record.state == State::Pending && !law.overdue(record.expires_at, now)
 }
 
 /// What this agent may know of a handoff: all of it if it is a party, and otherwise not even that it exists.
@@ -203,15 +205,13 @@ fn timed_out<N: Names, L: Law>(
     command: &Command<N>,
     now: Time,
 ) -> Option<Transition<N>> {
-    if !law.minds_deadlines(command) {
-        return None;
-    }
+    let held_against = law.held_against(command, now);
     match &record.state {
-        State::Pending if law.overdue(record.expires_at, now) => {
+        State::Pending if law.overdue(record.expires_at, held_against) => {
             let state = State::Rejected(Rejection::Expired { at: now });
             Some(change(record, state, None, now, Err(Refusal::Expired)))
         }
-        State::Claimed(claim) if law.lapsed(claim.at, record.claim_ttl, now) => {
+        State::Claimed(claim) if law.lapsed(claim.at, record.claim_ttl, held_against) => {
             let state = if law.reopens_lapsed() {
                 State::Pending
             } else {

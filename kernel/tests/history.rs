@@ -222,6 +222,7 @@ const FORGED: &[Forged] = &[
     ("what a start fixed was committed otherwise", |story| {
         story.started_and_then(&Record { digest: 1, ..claimed(Some(1), 2) })
     }),
+    ("an unfinished handoff was removed", |story| story.known(&pending()).and_then(|()| story.prune())),
     ("what a start fixed was committed otherwise", |story| {
         story.started_and_then(&Record { started_at: Time(1), ..claimed(Some(1), 2) })
     }),
@@ -338,16 +339,8 @@ const FORGED: &[Forged] = &[
         story.answer(&declined, Ok(Answer::Rejected { at: Time(3) }), 3)?;
         story.0.settle()
     }),
-    ("a session consumed a bootstrap twice", |_| {
-        let mut once = ConsumedOnce::default();
-        once.consumed(&consuming(1, Some(2), 3))?;
-        once.consumed(&consuming(1, Some(2), 3))
-    }),
-    ("two sessions consumed one bootstrap", |_| {
-        let mut once = ConsumedOnce::default();
-        once.consumed(&consuming(1, Some(2), 3))?;
-        once.consumed(&consuming(2, Some(2), 3))
-    }),
+    ("a session consumed a bootstrap twice", |_| consumed_by([1, 1])),
+    ("two sessions consumed one bootstrap", |_| consumed_by([1, 2])),
     ("a bootstrap without a date was consumed", |_| ConsumedOnce::default().consumed(&consuming(1, None, 3))),
     ("a bootstrap from the future was consumed", |_| {
         ConsumedOnce::default().consumed(&consuming(1, Some(4), 3))
@@ -367,6 +360,11 @@ const FORGED: &[Forged] = &[
         story.answer(&Command::Start { sender: EVE, artifact: start(0, Time(9), None) }, STARTED, 1)
     }),
 ];
+
+fn consumed_by(sessions: [u64; 2]) -> Result<(), Broken> {
+    let mut once = ConsumedOnce::default();
+    sessions.into_iter().try_for_each(|session| once.consumed(&consuming(session, Some(2), 3)))
+}
 
 /// A window of five.
 fn consuming(session: u64, accepted_at: Option<u64>, now: u64) -> Attempted<'static, Small> {

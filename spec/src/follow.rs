@@ -68,7 +68,7 @@ pub fn follow_named(trace: &Trace) -> Result<bool, String> {
         "hubs" => {
             let law = law(&header.law)?;
             let mut all = hubs::configurations(Profile::Quick).into_iter();
-            let found = all.find(|(_, config)| named(config.name));
+            let found = all.find(|(_, config)| named(&config.name));
             found.map_or(Ok(false), |(_, config)| follow(&Hubs { law, config }, trace).map(|_| true))
         }
         "bootstrap" => {

@@ -10,6 +10,7 @@
 
 pub mod abstract_spec;
 pub mod ambient;
+pub mod bench;
 pub mod bootstrap;
 pub mod check;
 pub mod explorer;

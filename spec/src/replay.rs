@@ -1,19 +1,16 @@
 //! Any trace, lived through again by the kernel: by the replay of the model that it comes from.
 
-use handoff_kernel::testing::variant::{Fault, Variant};
+use handoff_kernel::testing::variant::Variant;
 
 use crate::trace::Trace;
-use crate::{bootstrap, hubs, malice};
+use crate::{bootstrap, hubs, malice, proof};
 
-/// The law of this name: `protocol`, or the protocol with a seeded fault.
+/// The law of this name: `protocol`, or what is different about it.
 ///
 /// # Errors
 /// When there is none of this name.
 pub fn law(name: &str) -> Result<Variant, String> {
-    if name == "protocol" {
-        return Ok(Variant { fault: None });
-    }
-    Fault::named(name).map(Variant::with).ok_or_else(|| format!("there is no law {name:?}"))
+    Variant::named(name).ok_or_else(|| format!("there is no law {name:?}"))
 }
 
 /// Lives the trace through again.
@@ -22,7 +19,8 @@ pub fn law(name: &str) -> Result<Variant, String> {
 /// Where the kernel does something else than the trace tells, as a sentence.
 pub fn replay(trace: &Trace) -> Result<(), String> {
     match trace.header.model.as_str() {
-        "hubs" | "induction" => hubs::replay::replay(trace, law(&trace.header.law)?),
+        "hubs" => hubs::replay::replay(trace, law(&trace.header.law)?),
+        "induction" => proof::replay::replay(trace, law(&trace.header.law)?),
         "bootstrap" => bootstrap::replay::replay(trace),
         "malice" => malice::replay::replay(trace),
         other => Err(format!("there is no model {other:?}")),

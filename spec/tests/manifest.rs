@@ -138,7 +138,7 @@ fn a_conjunct_of_a_checker_that_is_gone_changes_its_rule() {
 fn a_checker_that_nobody_calls_changes_its_rules() {
     let found = changed_by("history.rs", |text| without_statement(text, "self.kept.observe("));
     at_least(&found, &["S4", "S7", "S8"]);
-    let found = changed_by("history.rs", |text| without_statement(text, "self.single_winner.settle()"));
+    let found = changed_by("history.rs", |text| without_statement(text, "self.single_winner.settle("));
     at_least(&found, &["S1", "S10"]);
     assert!(!found.contains("S5"), "S5 is no rule of histories");
     let found = changed_by("rules.rs", |text| without_body(text, "fn check_state"));
@@ -148,10 +148,10 @@ fn a_checker_that_nobody_calls_changes_its_rules() {
 #[test]
 fn whatever_a_rule_uses_changes_it() {
     assert_eq!(replaced("rules.rs", "|| *agent == record.target", "|| true"), rules(&["S16"]));
-    assert_eq!(replaced("rules.rs", "&a.target, &a.digest", "&a.target, &b.digest"), rules(&["S4", "S8"]));
+    at_least(&replaced("rules.rs", "&a.target, &a.digest", "&a.target, &b.digest"), &["S4", "S8"]);
     at_least(&replaced("rules.rs", "age > ttl.0", "age >= ttl.0"), &["S9", "S14", "S15"]);
     // Who says no in the name of all.
-    let found = changed_by("history.rs", |text| without_body(text, "fn demand"));
+    let found = changed_by("rules/rule.rs", |text| without_body(text, "fn demand"));
     at_least(&found, &["S1", "S4", "S7", "S8", "S9", "S10", "S11", "S12", "S13"]);
     let found = changed_by("rules.rs", |text| without_body(text, "fn check_step"));
     at_least(
@@ -166,7 +166,8 @@ fn whatever_a_rule_uses_changes_it() {
     );
     // Another function under the same name.
     let found = replaced("history/record.rs", "rules::same_start", "rules::is_party as same_start");
-    assert_eq!(found, rules(&["S4", "S8"]));
+    at_least(&found, &["S4", "S8"]);
+    assert!(!found.contains("S16"), "who is a party is what it was");
     // A module from another file.
     at_least(&replaced("history.rs", "mod claim;", "#[path = \"lenient.rs\"]\nmod claim;"), &[ELSEWHERE]);
 }

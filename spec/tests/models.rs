@@ -58,7 +58,7 @@ fn the_explorer_sees_each_state_once() {
 fn under_symmetry_the_same_is_broken_in_as_many_steps_among_as_many_states_as_are_not_alike() {
     for config in small() {
         let model = hubs(config);
-        let name = model.config.name;
+        let name = model.config.name.clone();
         let whole = explore(&model, Options::default(), &mut |_| {});
         let half = explore(&model, Options { symmetry: true, ..Options::default() }, &mut |_| {});
         let steps = |found: &handoff_spec::explorer::Explored<_>| -> Vec<(Property, &'static str, usize)> {

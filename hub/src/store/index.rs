@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use handoff_kernel::ident::{AgentId, HandoffId, Wire};
+use handoff_kernel::law::{Law as _, Protocol};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::time::Time;
 
@@ -52,9 +53,9 @@ impl Index {
         self.remove(&live.record.id);
         let record = &live.record;
         if record.status() == Status::Pending {
-            self.pending.entry(record.target).or_default().insert((record.started_at, record.id));
+            self.pending.entry(record.target).or_default().insert((Protocol.arrival(record), record.id));
         }
-        if let Some(deadline) = record.deadline() {
+        if let Some(deadline) = record.deadline().filter(|_| Protocol.sweeps(record)) {
             self.deadlines.insert((deadline, record.id));
         }
         self.live.insert(record.id, live);
@@ -64,7 +65,7 @@ impl Index {
         let live = self.live.remove(id)?;
         let record = &live.record;
         if let Some(pending) = self.pending.get_mut(&record.target) {
-            pending.remove(&(record.started_at, record.id));
+            pending.remove(&(Protocol.arrival(record), record.id));
             if pending.is_empty() {
                 self.pending.remove(&record.target);
             }

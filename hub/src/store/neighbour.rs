@@ -13,7 +13,7 @@ use handoff_kernel::ident::{AgentId, Digest, HandoffId};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::record::{Claim, State, Status};
 use handoff_kernel::refusal::Refusal;
-use handoff_kernel::rules::check_state;
+use handoff_kernel::rules::{Rules, check_state};
 use handoff_kernel::step::step;
 use handoff_kernel::time::Time;
 use handoff_kernel::timestamp::Rfc3339;
@@ -362,7 +362,7 @@ fn vet(
         match &record.state {
             State::Pending => {
                 record.state = State::Claimed(Claim { id: claim_id, at, attempt: None, receipt: None });
-                if at > now || check_state(record).is_err() {
+                if at > now || check_state(Rules::ALL, record).is_err() {
                     return Err(
                         "its name tells of a claim at a time at which there can have been none".into()
                     );

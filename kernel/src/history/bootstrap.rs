@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::{Broken, demand, ways};
+use super::{Broken, Rules, ways};
 use crate::bootstrap::Session;
 use crate::ident::Names;
 use crate::time::{Millis, Time};
@@ -44,14 +44,14 @@ impl<N: Names> ConsumedOnce<N> {
     pub fn consumed(&mut self, seen: &Attempted<'_, N>) -> Result<(), Broken> {
         let first = self.consumed.insert(seen.handoff.clone(), seen.session);
         let twice = first == Some(seen.session);
-        demand(!twice, ways::CONSUMED_AGAIN)?;
-        demand(first.is_none(), ways::CONSUMED_BY_TWO)?;
+        Rules::ALL.demand(!twice, ways::CONSUMED_AGAIN)?;
+        Rules::ALL.demand(first.is_none(), ways::CONSUMED_BY_TWO)?;
         let Some(accepted_at) = seen.accepted_at else {
-            return demand(false, ways::UNDATED);
+            return Rules::ALL.demand(false, ways::UNDATED);
         };
         match seen.now.0.checked_sub(accepted_at.0) {
-            None => demand(false, ways::FROM_THE_FUTURE),
-            Some(age) => demand(age <= seen.window.0, ways::STALE),
+            None => Rules::ALL.demand(false, ways::FROM_THE_FUTURE),
+            Some(age) => Rules::ALL.demand(age <= seen.window.0, ways::STALE),
         }
     }
 
@@ -62,6 +62,6 @@ impl<N: Names> ConsumedOnce<N> {
     pub fn refused_as_stale(&self, seen: &Attempted<'_, N>) -> Result<(), Broken> {
         let age = seen.accepted_at.and_then(|accepted_at| seen.now.0.checked_sub(accepted_at.0));
         let stale = age.is_some_and(|age| age > seen.window.0);
-        demand(stale, ways::NOT_STALE)
+        Rules::ALL.demand(stale, ways::NOT_STALE)
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::{Broken, Seen, demand, ways};
+use super::{Broken, Rules, Seen, ways};
 use crate::command::Answer;
 use crate::ident::Names;
 use crate::record::Claim;
@@ -22,12 +22,12 @@ impl<N: Names> SingleWinner<N> {
         Self { claims: BTreeMap::new(), winners: BTreeMap::new() }
     }
 
-    pub(super) fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+    pub(super) fn observe(&mut self, rules: Rules, seen: &Seen<'_, N>) -> Result<(), Broken> {
         match seen {
             Seen::Known(next) | Seen::Committed { next, .. } => {
                 let was = self.claims.get(&next.id);
                 let is = next.claim();
-                demand(was.is_none() || was == is, ways::CLAIM_CHANGED)?;
+                rules.demand(was.is_none() || was == is, ways::CLAIM_CHANGED)?;
                 if let Some(claim) = is {
                     self.claims.insert(next.id.clone(), claim.clone());
                 }
@@ -37,23 +37,23 @@ impl<N: Names> SingleWinner<N> {
                 let told = (claim_id.clone(), *claimed_at);
                 let first = self.winners.insert((*handoff).clone(), told.clone());
                 let again = first.is_none_or(|first| first == told && told.0.is_some());
-                demand(again, ways::TWO_WINNERS)?;
-                self.agree(handoff)
+                rules.demand(again, ways::TWO_WINNERS)?;
+                self.agree(rules, handoff)
             }
             _ => Ok(()),
         }
     }
 
     /// Whoever is told of a claim before it is made may still be told the truth; not when all has come to rest.
-    pub(super) fn settle(&self) -> Result<(), Broken> {
-        self.winners.keys().try_for_each(|handoff| self.agree(handoff))
+    pub(super) fn settle(&self, rules: Rules) -> Result<(), Broken> {
+        self.winners.keys().try_for_each(|handoff| self.agree(rules, handoff))
     }
 
     /// What was told of a claim that is on record is what the record says.
-    fn agree(&self, handoff: &N::Handoff) -> Result<(), Broken> {
+    fn agree(&self, rules: Rules, handoff: &N::Handoff) -> Result<(), Broken> {
         match (self.claims.get(handoff), self.winners.get(handoff)) {
             (Some(claim), Some((id, at))) => {
-                demand(claim.id == *id && claim.at == *at, ways::CLAIM_NOT_ON_RECORD)
+                rules.demand(claim.id == *id && claim.at == *at, ways::CLAIM_NOT_ON_RECORD)
             }
             (None, _) | (_, None) => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Broken, Seen, demand, ways};
+use super::{Broken, Rules, Seen, ways};
 use crate::command::{Answer, Event, EventKind};
 use crate::ident::Names;
 
@@ -21,7 +21,7 @@ impl<N: Names> LogAgrees<N> {
         Self { unlogged: BTreeMap::new(), made: BTreeSet::new(), owed: BTreeSet::new() }
     }
 
-    pub(super) fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+    pub(super) fn observe(&mut self, rules: Rules, seen: &Seen<'_, N>) -> Result<(), Broken> {
         match seen {
             Seen::Known(record) => {
                 let claimed = record.claim().map(|_| EventKind::Claimed);
@@ -56,7 +56,7 @@ impl<N: Names> LogAgrees<N> {
                 if !waiting.is_empty() {
                     self.unlogged.insert(event.handoff.clone(), waiting);
                 }
-                demand(next.as_ref() == Some(*event), ways::LOGGED_OUT_OF_TURN)
+                rules.demand(next.as_ref() == Some(*event), ways::LOGGED_OUT_OF_TURN)
             }
             Seen::Pruned(handoff) => {
                 self.made.retain(|(of, _)| of != *handoff);
@@ -73,9 +73,9 @@ impl<N: Names> LogAgrees<N> {
         self.made.insert(made);
     }
 
-    pub(super) fn settle(&self) -> Result<(), Broken> {
-        demand(self.unlogged.is_empty(), ways::NOT_LOGGED)?;
+    pub(super) fn settle(&self, rules: Rules) -> Result<(), Broken> {
+        rules.demand(self.unlogged.is_empty(), ways::NOT_LOGGED)?;
         // Who sees answers alone, as a client does, sees nothing made, and nothing can be said.
-        demand(self.owed.is_empty() || self.made.is_empty(), ways::NOT_COMMITTED)
+        rules.demand(self.owed.is_empty() || self.made.is_empty(), ways::NOT_COMMITTED)
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use super::{Broken, Seen, demand, ways};
+use super::{Broken, Rules, Seen, ways};
 use crate::ident::Names;
 use crate::record::{Record, Status};
 use crate::time::Time;
@@ -19,7 +19,7 @@ impl<N: Names> OldestFirst<N> {
         Self { pending: BTreeMap::new() }
     }
 
-    pub(super) fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+    pub(super) fn observe(&mut self, rules: Rules, seen: &Seen<'_, N>) -> Result<(), Broken> {
         match seen {
             Seen::Known(next) | Seen::Committed { next, .. } => {
                 self.on_record(next);
@@ -28,7 +28,7 @@ impl<N: Names> OldestFirst<N> {
             Seen::Polled { target, shown, now } => {
                 let mut open = self.pending.iter().filter(|(_, (to, until))| to == *target && *now <= *until);
                 let oldest = open.next().map(|((_, handoff), _)| handoff);
-                demand(oldest == *shown, ways::NOT_THE_OLDEST)
+                rules.demand(oldest == *shown, ways::NOT_THE_OLDEST)
             }
             _ => Ok(()),
         }

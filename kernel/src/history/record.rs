@@ -1,14 +1,15 @@
-//! Records, as they were seen to be committed.
+//! Records, as they were seen to be committed and removed.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 
-use super::{Broken, Seen, demand, ways};
+use super::{Broken, Rules, Seen, ways};
 use crate::ident::Names;
 use crate::record::{Record, Status};
 use crate::rules::same_start;
 
-/// S4 and S8 of what is on record: nothing follows what is terminal, and what a start fixed stays.
+/// S4, S7 and S8 of what is on record: nothing follows what is terminal, retention removes nothing else, and what a start
+/// fixed stays.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct OnRecord<N: Names> {
     /// As last committed. Boxed, for a map's node has room for eleven, and a model keeps millions of histories of one
@@ -26,17 +27,17 @@ impl<N: Names> OnRecord<N> {
         self.records.get(handoff).map(|record| &**record)
     }
 
-    pub(super) fn observe(&mut self, seen: &Seen<'_, N>) -> Result<(), Broken> {
+    pub(super) fn observe(&mut self, rules: Rules, seen: &Seen<'_, N>) -> Result<(), Broken> {
         match seen {
             Seen::Known(next) | Seen::Committed { next, .. } => {
                 let before = self.records.insert(next.id.clone(), Box::new((*next).clone()));
                 let Some(before) = before else { return Ok(()) };
-                demand(!Status::is_terminal(before.status()), ways::TERMINAL_REPLACED)?;
-                demand(same_start(&before, next), ways::START_CHANGED)
+                rules.demand(!Status::is_terminal(before.status()), ways::TERMINAL_REPLACED)?;
+                rules.demand(same_start(&before, next), ways::START_CHANGED)
             }
             Seen::Pruned(handoff) => {
-                self.records.remove(*handoff);
-                Ok(())
+                let was = self.records.remove(*handoff);
+                rules.demand(was.is_none_or(|was| was.status().is_terminal()), ways::REMOVED_UNFINISHED)
             }
             _ => Ok(()),
         }

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::asking::Asking;
-use super::{Broken, Seen, demand, ways};
+use super::{Broken, Rules, Seen, ways};
 use crate::command::{Answer, Command, EventKind};
 use crate::ident::Names;
 use crate::record::{Record, State};
@@ -75,19 +75,20 @@ impl<N: Names> Repeatable<N> {
     /// `asking` is what was known when what is answered was asked; `record` is the handoff's, as last committed.
     pub(super) fn observe(
         &mut self,
+        rules: Rules,
         seen: &Seen<'_, N>,
         asking: Asking,
         record: Option<&Record<N>>,
     ) -> Result<(), Broken> {
         match seen {
             Seen::Committed { command, next, event } => {
-                self.requests(&next.id).took_effect(command, event.kind)
+                self.requests(&next.id).took_effect(rules, command, event.kind)
             }
             // Whether a field is in range is settled before there is a command.
             Seen::Answered { verdict: Err(Refusal::Invalid(Field::ExpiresAt)), .. } => Ok(()),
             Seen::Answered { handoff, command, verdict, now, .. } => {
                 let past_deadline = past_deadline(record, command, *now);
-                self.requests(handoff).answered(command, verdict, asking, past_deadline)
+                self.requests(handoff).answered(rules, command, verdict, asking, past_deadline)
             }
             Seen::Pruned(handoff) => {
                 self.handoffs.remove(*handoff);
@@ -105,7 +106,7 @@ impl<N: Names> Repeatable<N> {
 }
 
 impl<N: Names> Requests<N> {
-    fn took_effect(&mut self, command: &Command<N>, kind: EventKind) -> Result<(), Broken> {
+    fn took_effect(&mut self, rules: Rules, command: &Command<N>, kind: EventKind) -> Result<(), Broken> {
         // A deadline that a repeat finds passed takes effect through it, but that is not what it asked.
         let timed_out = match kind {
             EventKind::Expired => Some(Refusal::Expired),
@@ -113,7 +114,7 @@ impl<N: Names> Requests<N> {
             EventKind::Started | EventKind::Claimed | EventKind::Completed | EventKind::Rejected => None,
         };
         let again = self.effective.iter().any(|done| done.did(command));
-        demand(timed_out.is_some() || !again, ways::TOOK_EFFECT_AGAIN)?;
+        rules.demand(timed_out.is_some() || !again, ways::TOOK_EFFECT_AGAIN)?;
         self.changes += 1;
         let command = command.clone();
         self.effective.push(Effective { command, changes: self.changes, timed_out, answer: None });
@@ -124,6 +125,7 @@ impl<N: Names> Requests<N> {
 
     fn answered(
         &mut self,
+        rules: Rules,
         command: &Command<N>,
         verdict: &Result<Answer<N>, Refusal>,
         asking: Asking,
@@ -134,7 +136,7 @@ impl<N: Names> Requests<N> {
             (Some(done), Ok(answer)) => {
                 // It belongs to the moment of the effect, however late it comes and whatever has happened since.
                 let first = done.answer.get_or_insert_with(|| answer.clone());
-                demand(first == answer, ways::ANSWERED_OTHERWISE)
+                rules.demand(first == answer, ways::ANSWERED_OTHERWISE)
             }
             (Some(done), Err(_)) => {
                 let since = asking.changes >= done.changes;
@@ -142,18 +144,19 @@ impl<N: Names> Requests<N> {
                 // effect: an accept is known by its attempt.
                 let attempt = matches!(command, Command::Accept { .. });
                 let denied = done.command == *command && (since || attempt);
-                demand(!denied, ways::EFFECT_DENIED)?;
+                rules.demand(!denied, ways::EFFECT_DENIED)?;
                 let stands = changes == done.changes && !past_deadline;
-                demand(!(since && stands) || is_anonymous_accept(command), ways::REPEAT_REFUSED)?;
-                self.compare(command, verdict, asking, past_deadline)
+                rules.demand(!(since && stands) || is_anonymous_accept(command), ways::REPEAT_REFUSED)?;
+                self.compare(rules, command, verdict, asking, past_deadline)
             }
-            (None, Ok(_) | Err(_)) => self.compare(command, verdict, asking, past_deadline),
+            (None, Ok(_) | Err(_)) => self.compare(rules, command, verdict, asking, past_deadline),
         }
     }
 
     /// With the first answer to the same request since the last change, if that was known when this was asked.
     fn compare(
         &mut self,
+        rules: Rules,
         command: &Command<N>,
         verdict: &Result<Answer<N>, Refusal>,
         asking: Asking,
@@ -166,7 +169,7 @@ impl<N: Names> Requests<N> {
                 (Ok(_), Err(Refusal::AlreadyClaimed)) | (Err(Refusal::AlreadyClaimed), Ok(_))
             );
             let alike = first.verdict == *verdict || (one_won && is_anonymous_accept(command));
-            return demand(alike, ways::ANSWERED_OTHERWISE);
+            return rules.demand(alike, ways::ANSWERED_OTHERWISE);
         }
         // Nothing changed since it was asked; or what changed is what it was told of, a deadline that it carried out.
         let carried_out = self.effective.last().is_some_and(|done| {

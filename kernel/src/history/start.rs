@@ -2,13 +2,13 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::{Broken, Seen, demand, ways};
+use super::{Broken, Rules, Seen, ways};
 use crate::command::{Command, Start};
 use crate::ident::Names;
 use crate::refusal::Refusal;
 
 /// S13: what is started, and acknowledged as started, is in the name of who sent it. It needs no memory.
-pub(super) fn true_author<N: Names>(seen: &Seen<'_, N>) -> Result<(), Broken> {
+pub(super) fn true_author<N: Names>(rules: Rules, seen: &Seen<'_, N>) -> Result<(), Broken> {
     let (sender, author) = match seen {
         Seen::Committed { command: Command::Start { sender, .. }, next, .. } => (sender, &next.author),
         Seen::Answered { command: Command::Start { sender, artifact }, verdict: Ok(_), .. } => {
@@ -16,7 +16,7 @@ pub(super) fn true_author<N: Names>(seen: &Seen<'_, N>) -> Result<(), Broken> {
         }
         _ => return Ok(()),
     };
-    demand(sender == author, ways::IN_ANOTHER_NAME)
+    rules.demand(sender == author, ways::IN_ANOTHER_NAME)
 }
 
 /// S7 and S8: what was acknowledged as started is there, once, with the same bytes. And S4, as far as retention goes:
@@ -57,29 +57,34 @@ impl<N: Names> Kept<N> {
     }
 
     /// `acknowledged` is whether it was when what is answered was asked: what was asked before may have looked before.
-    pub(super) fn observe(&mut self, seen: &Seen<'_, N>, acknowledged: bool) -> Result<(), Broken> {
+    pub(super) fn observe(
+        &mut self,
+        rules: Rules,
+        seen: &Seen<'_, N>,
+        acknowledged: bool,
+    ) -> Result<(), Broken> {
         match seen {
             Seen::Answered { handoff, command: Command::Start { artifact, .. }, verdict: Ok(_), .. } => {
                 let told = Told::of(artifact);
                 let first = self.started.insert((*handoff).clone(), told.clone());
-                demand(first.is_none_or(|first| first == told), ways::TWO_ARTIFACTS)
+                rules.demand(first.is_none_or(|first| first == told), ways::TWO_ARTIFACTS)
             }
             Seen::Answered { handoff, command, verdict: Err(Refusal::NotFound), .. } if acknowledged => {
                 let (Some(told), Some(asker)) = (self.started.get(*handoff), command.actor()) else {
                     return Ok(());
                 };
-                demand(told.target != *asker, ways::LOST_TO_TARGET)?;
-                demand(told.author != *asker, ways::LOST_TO_AUTHOR)
+                rules.demand(told.target != *asker, ways::LOST_TO_TARGET)?;
+                rules.demand(told.author != *asker, ways::LOST_TO_AUTHOR)
             }
             Seen::Located { handoff, statuses } => {
-                demand(statuses.len() <= 1, ways::IN_TWO_STATUSES)?;
-                demand(!statuses.is_empty() || !self.acknowledged(handoff), ways::IN_NO_STATUS)
+                rules.demand(statuses.len() <= 1, ways::IN_TWO_STATUSES)?;
+                rules.demand(!statuses.is_empty() || !self.acknowledged(handoff), ways::IN_NO_STATUS)
             }
             Seen::Delivered { handoff, digest } => {
                 let known = self.started.get(*handoff);
-                demand(known.is_none_or(|known| known.digest == **digest), ways::OTHER_BYTES)
+                rules.demand(known.is_none_or(|known| known.digest == **digest), ways::OTHER_BYTES)
             }
-            Seen::Committed { next, .. } => demand(!self.pruned.contains(&next.id), ways::CAME_BACK),
+            Seen::Committed { next, .. } => rules.demand(!self.pruned.contains(&next.id), ways::CAME_BACK),
             Seen::Pruned(handoff) => {
                 self.started.remove(*handoff);
                 self.pruned.insert((*handoff).clone());

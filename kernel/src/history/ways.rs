@@ -22,6 +22,7 @@ ways! {
     LOST_TO_AUTHOR = S7, "an acknowledged start was not found by its author";
     IN_TWO_STATUSES = S7, "a handoff is in two statuses at once";
     IN_NO_STATUS = S7, "an acknowledged start is in no status";
+    REMOVED_UNFINISHED = S7, "an unfinished handoff was removed";
     START_CHANGED = S8, "what a start fixed was committed otherwise";
     TWO_ARTIFACTS = S8, "one id was acknowledged for two artifacts";
     OTHER_BYTES = S8, "other bytes were delivered than were started";

@@ -11,7 +11,7 @@ use crate::law::Law;
 use crate::operation::Next;
 use crate::operation::{Effect, NotDone, Operation, Outcome, Stored, Version};
 use crate::record::{Record, Status};
-use crate::rules::{Step, check_step, repeats};
+use crate::rules::{Rules, Step, check_step, repeats};
 use crate::step::{Transition, step};
 use crate::time::{Millis, Time};
 
@@ -151,7 +151,7 @@ fn check<L: Law>(
     let before = before.map(|stored| &stored.record);
     let result = step(law, before, command, now);
     let first = Step { before, command, now, result: &result };
-    check_step(&first).map_err(|broken| broken.to_string())?;
+    check_step(Rules::ALL, &first).map_err(|broken| broken.to_string())?;
     let after = match &result {
         Ok(Transition::To { next, .. }) => Some(next),
         Ok(Transition::Same(_)) | Err(_) => before,

@@ -24,7 +24,7 @@ pub struct Bound {
 pub fn bounds() -> Vec<Bound> {
     // One fault of the disk: a second shows nothing more here, and takes far longer to look through.
     let under = |law| Bootstrap { faults: 1, ..Bootstrap::new(law) };
-    let protocol = under(Variant { fault: None });
+    let protocol = under(Variant::default());
     let law = |fault| under(Variant::with(fault));
     let passes = |name, says, model| Bound { name, says, model, breaks: None };
     let fails =

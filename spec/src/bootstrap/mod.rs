@@ -132,7 +132,7 @@ impl<L: Law + Copy + Ord> Model for Bootstrap<L> {
                 "sessions={sessions} window={} end={} deaths={deaths} faults={faults} names={names} leaves={leaves}",
                 window.0, end.0
             ),
-            law: self.law.name().to_owned(),
+            law: self.law.name(),
             records: Vec::new(),
             bound: None,
             log_follows: false,

@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use handoff_kernel::bootstrap::{Contents, Session};
 use handoff_kernel::history::{Broken, ConsumedOnce};
 use handoff_kernel::testing::small::Small;
-use handoff_kernel::testing::variant::{Fault, Variant};
+use handoff_kernel::testing::variant::Variant;
 use handoff_kernel::time::{Millis, Time};
 
 use super::attempt::Attempt;
 use super::disk::{Disk, Fate};
 use super::tell;
 use crate::model::Story;
+use crate::replay::law;
 use crate::trace::{Event, Kind, Line, Trace};
 
 /// Replays it.
@@ -26,13 +27,10 @@ pub fn replay(trace: &Trace) -> Result<(), String> {
     if trace.header.model != "bootstrap" {
         return Err(format!("a trace of the model {}, not of bootstrap", trace.header.model));
     }
-    let fault = match trace.header.law.as_str() {
-        "protocol" => None,
-        name => Some(Fault::named(name).ok_or_else(|| format!("no law is called {name}"))?),
-    };
+    let law = law(&trace.header.law)?;
     let window = trace.header.configuration.split(' ').find_map(|word| word.strip_prefix("window="));
     let window = window.and_then(|ticks| ticks.parse().ok()).map(Millis);
-    let mut world = World::new(Variant { fault }, window.ok_or("the configuration names no window")?);
+    let mut world = World::new(law, window.ok_or("the configuration names no window")?);
     world.fresh_names = !trace.header.configuration.split(' ').any(|word| word == "names=reused");
     let (mut told, mut step) = (trace.lines.as_slice(), 1);
     while let Some(first) = told.first() {

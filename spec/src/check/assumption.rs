@@ -63,10 +63,10 @@ pub fn assumptions() -> Vec<Assumption> {
         all.push(Assumption { id, says, check, trace, shows, breaks });
     };
     for hubs::Dropped { assumes, config, breaks } in hubs::dropped() {
-        add(assumes, "dropped", config.name, config.says, breaks);
+        add(assumes, "dropped", &config.name, config.says, breaks);
     }
     for hubs::Bound { says, rule, fail, .. } in hubs::bounds() {
-        add(says, "bound", fail.name, fail.says, rule);
+        add(says, "bound", &fail.name, fail.says, rule);
     }
     for bound in bootstrap::bounds() {
         if let Some((_, assumes)) = BOOTSTRAP.iter().find(|(name, _)| *name == bound.name) {

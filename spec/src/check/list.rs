@@ -3,13 +3,13 @@
 use handoff_kernel::command::Command;
 use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::rules::Rule;
-use handoff_kernel::testing::variant::{Fault, Machine, Variant};
 
 use super::look::{Expect, Name, look};
 use super::{Check, Finding, Method, Report};
 use crate::ambient::Stopwatch;
+use crate::bench::mutants::Matrix;
 use crate::bootstrap::{self, Bootstrap};
-use crate::explorer::{Options, Progress, explore};
+use crate::explorer::Progress;
 use crate::hubs::{self, Hubs};
 use crate::malice;
 use crate::model::{Model, Property};
@@ -125,7 +125,7 @@ fn induction<L: Law>(law: &L, size: Size) -> Report {
         let findings = proof.broken.iter().map(|cti| Finding {
             property: cti.rule.to_string(),
             how: format!("{}\n{}", cti.conjunct, cti.to_string().trim_end()),
-            trace: Some(proof::trace(cti, law.name())),
+            trace: Some(proof::trace(cti, &law.name())),
         });
         (proof.records, proof.steps + proof.repeats, findings.collect())
     })
@@ -249,72 +249,55 @@ fn malicious() -> impl Iterator<Item = Check> {
     )
 }
 
-/// Every seeded fault, in the smallest world that shows it.
+/// Every seeded fault, and every rule: [`crate::bench::mutants`].
 fn mutants() -> Check {
     Check {
         id: "mutants".into(),
-        says: "Each seeded fault of the law is caught by the rule that it is named for.".into(),
+        says: "Each seeded fault of the law is caught by the rule that it is named for, and each rule catches one that \
+               nothing else does."
+            .into(),
         method: Method::Mutants,
         properties: Rule::ALL.into_iter().map(Property::Rule).collect(),
         run: Box::new(|_, _| {
             let stopwatch = Stopwatch::start();
-            let mut report = Report::default();
-            for fault in Fault::ALL {
-                let caught = caught(fault, &mut report.reached);
-                if !caught.contains(&format!("{:?}", fault.caught_by())) {
-                    report.findings.push(Finding {
-                        property: fault.caught_by().to_string(),
-                        how: format!("the fault {} was not caught by it, but by {caught:?}", fault.name()),
-                        trace: None,
-                    });
-                }
-                report.kills.push((fault.name().to_owned(), caught));
+            let matrix = Matrix::of_all();
+            let finding = |rule: Rule, how| Finding { property: rule.to_string(), how, trace: None };
+            let survivors = matrix.survivors().map(|row| {
+                let caught: Vec<_> = row.caught.keys().map(|rule| format!("{rule:?}")).collect();
+                let by = if caught.is_empty() { "nothing".into() } else { caught.join(", ") };
+                let how = format!("the fault {} was not caught by it, but by {by}", row.fault.name());
+                finding(row.fault.caught_by(), how)
+            });
+            let needless = matrix.needless().map(|rule| {
+                finding(rule, "no seeded fault needs it: without it, all that it catches is caught by others".into())
+            });
+            let unconfirmed = matrix.unconfirmed().into_iter().map(|(fault, rule, why)| {
+                let how = format!("the kernel does not live through again how it catches {}: {why}", fault.name());
+                finding(rule, how)
+            });
+            let kills = matrix.rows.iter().map(|row| {
+                let rules = row.caught.keys().map(|rule| format!("{rule:?}"));
+                (row.fault.name().to_owned(), rules.collect())
+            });
+            let needed = matrix.needed.iter().filter_map(|(rule, fault)| {
+                Some((format!("{rule:?}"), (*fault)?.name().to_owned()))
+            });
+            Report {
+                reached: matrix.reached,
+                findings: survivors.chain(needless).chain(unconfirmed).collect(),
+                kills: kills.collect(),
+                needed: needed.collect(),
+                seconds: stopwatch.elapsed().as_secs_f64(),
+                ..Report::default()
             }
-            report.seconds = stopwatch.elapsed().as_secs_f64();
-            report
         }),
-    }
-}
-
-/// The rules that catch this fault.
-fn caught(fault: Fault, reached: &mut Progress) -> Vec<String> {
-    let law = Variant::with(fault);
-    let by_model = |breaches: Vec<Property>| {
-        breaches
-            .into_iter()
-            .filter(|property| matches!(property, Property::Rule(_)))
-            .map(Property::id)
-            .collect()
-    };
-    match fault.machine() {
-        Machine::Step => {
-            let proof = proof::prove(&law, Size::QUICK);
-            reached.states += proof.records;
-            reached.edges += proof.steps + proof.repeats;
-            let mut rules: Vec<_> = proof.broken.iter().map(|cti| cti.rule).collect();
-            rules.sort_unstable();
-            rules.dedup();
-            rules.into_iter().map(|rule| format!("{rule:?}")).collect()
-        }
-        Machine::Operation => {
-            let found = explore(&Hubs { law, config: hubs::smallest() }, Options::default(), &mut |_| {});
-            reached.states += found.reached.states;
-            reached.edges += found.reached.edges;
-            by_model(found.breaches.into_keys().collect())
-        }
-        Machine::Bootstrap => {
-            let small = Bootstrap { faults: 0, ..Bootstrap::new(law) };
-            let found = explore(&small, Options::default(), &mut |_| {});
-            reached.states += found.reached.states;
-            reached.edges += found.reached.edges;
-            by_model(found.breaches.into_keys().collect())
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use handoff_kernel::testing::variant::{Fault, Variant};
 
     #[test]
     fn what_a_proof_finds_is_reported() {

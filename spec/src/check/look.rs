@@ -31,7 +31,7 @@ pub struct Name {
 }
 
 /// Looks at a model with both checkers.
-pub(super) fn look<M>(model: &M, name: &Name, expect: Expect, limits: Limits, watch: Watch<'_>) -> Report
+pub fn look<M>(model: &M, name: &Name, expect: Expect, limits: Limits, watch: Watch<'_>) -> Report
 where
     M: Model + Clone + Send + Sync + 'static,
     M::State: Send + Sync + 'static,

@@ -27,6 +27,9 @@ pub struct Figures {
     /// For each seeded fault, the rules that caught it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kills: BTreeMap<String, Vec<String>>,
+    /// For each rule, a seeded fault that nothing catches without it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub needed: BTreeMap<String, String>,
 }
 
 /// To the hundredth: more says nothing, and makes every recording differ in every line.
@@ -51,6 +54,7 @@ impl From<&Report> for Figures {
             second_seconds: report.second.map(|second| round(second.seconds)),
             second_generated: report.second.map(|second| second.generated),
             kills: report.kills.iter().cloned().collect(),
+            needed: report.needed.iter().cloned().collect(),
         }
     }
 }

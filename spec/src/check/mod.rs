@@ -13,7 +13,7 @@ use core::fmt;
 
 pub use assumption::{Assumption, assumptions};
 pub use list::{list, traces_of};
-pub use look::{Expect, Name};
+pub use look::{Expect, Name, look};
 pub use measured::{Figures, Measured, Run};
 
 use crate::explorer::Progress;
@@ -103,6 +103,8 @@ pub struct Report {
     pub truncated: bool,
     /// For each seeded fault, the rules that caught it.
     pub kills: Vec<(String, Vec<String>)>,
+    /// For each rule, a seeded fault that nothing catches without it.
+    pub needed: Vec<(String, String)>,
 }
 
 /// What a run may be told of.

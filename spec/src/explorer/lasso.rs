@@ -90,13 +90,15 @@ pub fn lassos<M: Model>(model: &M, options: Options, progress: &mut dyn FnMut(&P
             live.complete = false;
             return live;
         }
+        let broken = model.breach(&state).is_some();
         for (promise, holds) in promises.iter().zip(&mut holds) {
-            holds.push(((promise.from)(&state), (promise.to)(&state)));
+            // A state that is broken goes nowhere, and that is no promise broken besides.
+            holds.push((!broken && (promise.from)(&state), broken || (promise.to)(&state)));
         }
         let number = graph.len();
         graph.begins.push(graph.steps.len());
         actions.clear();
-        if model.breach(&state).is_none() {
+        if !broken {
             model.actions(&state, &mut actions);
         }
         let mut possible = 0;

@@ -7,16 +7,14 @@ use handoff_kernel::command::{Answer, Command, Event};
 use handoff_kernel::history::Seen;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
-use handoff_kernel::record::Record;
-use handoff_kernel::step::open_to_claims;
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
-use super::config::{Ask, Log, Network};
+use super::config::{Log, Network};
 use super::state::{Asker, Late, Message, Running, State, Unlogged};
 use super::store::Write;
 use super::{Action, Fate, Hubs, judge};
-use crate::model::{Breach, Story};
+use crate::model::{Breach, Property, Story};
 use crate::trace::{self, EffectKind, Line, OutcomeKind, RecordText, Told};
 
 fn hub_name(hub: usize) -> String {
@@ -38,13 +36,6 @@ fn complete_log<L: Law>(state: &mut State<L>, hub: usize) {
         let missing = made.zip(1..).filter(|(_, number)| number > logged);
         let unlogged = |(event, _)| Unlogged { hub, event, found_missing: true };
         state.unlogged.extend(missing.map(unlogged));
-    }
-}
-
-/// What is broken first is what is said; the state goes nowhere from there.
-pub(super) fn note<L: Law>(state: &mut State<L>, breach: Option<impl Into<Breach>>) {
-    if state.breach.is_none() {
-        state.breach = breach.map(Into::into);
     }
 }
 
@@ -99,6 +90,17 @@ impl<L: Law + Ord> Hubs<L> {
         }
     }
 
+    /// What is broken first is what is said; the state goes nowhere from there.
+    pub(super) fn note(&self, state: &mut State<L>, breach: Option<impl Into<Breach>>) {
+        let asked_for = |breach: &Breach| match breach.property {
+            Property::Rule(rule) => self.config.rules.has(rule),
+            Property::Refinement | Property::Frame => true,
+        };
+        if state.breach.is_none() {
+            state.breach = breach.map(Into::into).filter(asked_for);
+        }
+    }
+
     /// What befalls a hub or its clock.
     fn befall(&self, state: &mut State<L>, action: &Action, story: &mut Story) {
         let (number, event) = match action {
@@ -120,6 +122,7 @@ impl<L: Law + Ord> Hubs<L> {
             }
             Action::Restart(number) => {
                 state.hub(*number).up = true;
+                self.renew_claims(state, *number, story);
                 if self.config.trust.log == Log::AfterCompleted {
                     complete_log(state, *number);
                 }
@@ -159,8 +162,9 @@ impl<L: Law + Ord> Hubs<L> {
             | Action::Log(_)
             | Action::Forget(_) => return,
         };
-        story
-            .tell(|| Line::at(state.time, hub_name(number), Some(state.hubs[number].now(state.time)), event));
+        story.tell(|| {
+            Line::at(state.time, hub_name(number), Some(state.hubs[number].now(&self.law, state.time)), event)
+        });
     }
 
     /// An operation ends without a word of what became of it.
@@ -168,13 +172,13 @@ impl<L: Law + Ord> Hubs<L> {
         if self.config.history {
             let seen = Seen::Gone { operation: operation.into() };
             let gone = Arc::make_mut(&mut state.history).observe(&seen);
-            note(state, gone.err());
+            self.note(state, gone.err());
         }
     }
 
     /// The deciding clock, which remembers what it has decided with.
     pub(super) fn read_clock(&self, state: &mut State<L>, hub: usize) -> u64 {
-        let now = state.hubs[hub].now(state.time);
+        let now = state.hubs[hub].now(&self.law, state.time);
         // A clock that cannot step back needs no mark, and the model not the states that it would make.
         if self.config.faults.clock_steps > 0 {
             state.hub(hub).mark = now;
@@ -183,7 +187,7 @@ impl<L: Law + Ord> Hubs<L> {
     }
 
     pub(super) fn at_hub(&self, state: &State<L>, hub: usize, event: trace::Event) -> Line {
-        Line::at(state.time, hub_name(hub), Some(state.hubs[hub].now(state.time)), event)
+        Line::at(state.time, hub_name(hub), Some(state.hubs[hub].now(&self.law, state.time)), event)
     }
 
     // ------------------------------------------------------------------------------------------ clients, network
@@ -271,7 +275,7 @@ impl<L: Law + Ord> Hubs<L> {
         self.start_operation(state, hub, Asker::Client(client, index), handoff, command, story);
     }
 
-    fn draw_attempt(&self, state: &mut State<L>) -> u8 {
+    pub(super) fn draw_attempt(&self, state: &mut State<L>) -> u8 {
         if !self.config.trust.fresh_attempts {
             return 1;
         }
@@ -294,7 +298,7 @@ impl<L: Law + Ord> Hubs<L> {
         (1..=u8::MAX).find(|attempt| !taken.contains(attempt)).expect("a handful of attempts")
     }
 
-    fn start_operation(
+    pub(super) fn start_operation(
         &self,
         state: &mut State<L>,
         hub: usize,
@@ -322,10 +326,11 @@ impl<L: Law + Ord> Hubs<L> {
             let operation = asker.key(hub).into();
             let seen = Seen::Asked { operation, handoff: &handoff, command: &command };
             let asked = Arc::make_mut(&mut state.history).observe(&seen);
-            note(state, asked.err());
+            self.note(state, asked.err());
         }
+        let began = (!self.law.reads_clock_each_time(&command)).then(|| Time(self.read_clock(state, hub)));
         let operation = Operation::new(self.law.clone(), handoff, command);
-        self.keep(state, hub, Running { asker, operation, heard: None, decided: None });
+        self.keep(state, hub, Running { asker, operation, heard: None, decided: None, began });
     }
 
     fn keep(&self, state: &mut State<L>, hub: usize, running: Running<L>) {
@@ -372,14 +377,16 @@ impl<L: Law + Ord> Hubs<L> {
         };
         let command = operation.command();
         let mut took_effect = false;
+        let mut displaced = None;
         let outcome = match (write, fate) {
             (_, Fate::Fails) => Outcome::Failed,
-            (None, Fate::Answered | Fate::Held) => {
-                Outcome::Loaded(state.registers[usize::from(*operation.handoff())].stored.clone())
-            }
+            (None, Fate::Answered | Fate::Held) => Outcome::Loaded(self.loaded(state, *operation.handoff())),
             (Some((expected, next, event)), Fate::Answered | Fate::Held | Fate::AnswerLost) => {
                 let write = Write { hub, asker, command, expected, next, event };
                 took_effect = self.write(state, &write);
+                if took_effect {
+                    displaced = self.displaced(state, next, event);
+                }
                 match (fate == Fate::AnswerLost, took_effect) {
                     (true, _) => Outcome::Unknown,
                     (false, true) => Outcome::Written,
@@ -404,6 +411,9 @@ impl<L: Law + Ord> Hubs<L> {
                 Outcome::Unknown
             }
         };
+        if let Some(handoff) = displaced {
+            self.lose_place(state, handoff, story);
+        }
         story.tell(|| {
             let event = trace::Event::Effect {
                 operation: asker.key(hub),
@@ -451,14 +461,15 @@ impl<L: Law + Ord> Hubs<L> {
         outcome: Outcome<Small>,
         story: &mut Story,
     ) {
-        let now = self.read_clock(state, hub);
-        let Running { asker, operation, .. } = running;
+        let Running { asker, operation, began, .. } = running;
+        let now = began.map_or_else(|| self.read_clock(state, hub), |began| began.0);
         let (command, handoff) = (operation.command().clone(), *operation.handoff());
         match operation.next(outcome, Time(now)) {
             Next::Effect(operation) => {
                 let writes = operation.effect() != Effect::Load;
                 let decided = (writes && self.config.delta.is_some()).then_some(state.time);
-                self.keep(state, hub, Running { asker, operation, heard: None, decided });
+                self.log_first(state, hub, &operation, story);
+                self.keep(state, hub, Running { asker, operation, heard: None, decided, began });
             }
             Next::Done(done) => self.answer(state, hub, asker, handoff, &command, &done, now, story),
         }
@@ -492,13 +503,13 @@ impl<L: Law + Ord> Hubs<L> {
                     now,
                     *rule,
                 );
-                return note(state, Some(breach));
+                return self.note(state, Some(breach));
             }
         };
         let Asker::Client(client, index) = asker else { return };
         let record = state.registers[usize::from(handoff)].record();
         let hidden = judge::hidden(record, command, done.status);
-        note(state, hidden);
+        self.note(state, hidden);
         let operation = asker.key(hub).into();
         if let Some(verdict) = &verdict {
             if self.config.history {
@@ -510,11 +521,11 @@ impl<L: Law + Ord> Hubs<L> {
                     now: Time(now),
                 };
                 let told = Arc::make_mut(&mut state.history).observe(&seen);
-                note(state, told.err());
+                self.note(state, told.err());
             }
             let winner = &mut state.register(handoff).winner;
             let twice = judge::one_winner(winner, client, verdict);
-            note(state, twice);
+            self.note(state, twice);
         } else {
             self.gone(state, asker.key(hub));
         }
@@ -524,46 +535,5 @@ impl<L: Law + Ord> Hubs<L> {
                 self.post(state, Message::Reply { client, index, verdict: done.verdict.clone() });
             }
         }
-    }
-
-    /// What an index of the pending would show: the earliest that has arrived and is not overdue.
-    fn look(&self, state: &mut State<L>, client: usize, hub: usize, story: &mut Story) {
-        let target = self.config.clients[client].agent;
-        let now = self.read_clock(state, hub);
-        let open = state
-            .registers
-            .iter()
-            .filter_map(|register| register.record())
-            .filter(|record| record.target == target && open_to_claims(&self.law, record, Time(now)));
-        let by_arrival = |record: &&Record<Small>| (record.started_at, record.id);
-        let oldest = if self.config.trust.shows_oldest {
-            open.min_by_key(by_arrival)
-        } else {
-            open.max_by_key(by_arrival)
-        };
-        let delivers = oldest.map(|record| (record.id, record.digest));
-        let shown = delivers.map(|(handoff, _)| handoff);
-        if self.config.history {
-            let history = Arc::make_mut(&mut state.history);
-            let polled =
-                history.observe(&Seen::Polled { target: &target, shown: shown.as_ref(), now: Time(now) });
-            let delivered = delivers.and_then(|(handoff, digest)| {
-                history.observe(&Seen::Delivered { handoff: &handoff, digest: &digest }).err()
-            });
-            note(state, polled.err());
-            note(state, delivered);
-        }
-        let index = state.clients[client].at.expect("who polls waits for an answer");
-        let waits = self.config.clients[client].asks[index] == Ask::Wait;
-        if shown.is_none() && waits {
-            state.clients[client].waits = Some((hub, false));
-        } else {
-            state.clients[client].answered(&self.config.clients[client]);
-        }
-        story.tell(|| {
-            let event =
-                trace::Event::Polls { target: trace::agent(target), shown: shown.map(trace::handoff) };
-            self.at_hub(state, hub, event)
-        });
     }
 }

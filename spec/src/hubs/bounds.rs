@@ -72,14 +72,14 @@ pub fn bounds() -> Vec<Bound> {
             says: "A claim that is committed as soon as it is decided takes effect at most ε after expires_at.",
             rule: Rule::S3,
             pass: Config {
-                name: "epsilon-1",
+                name: "epsilon-1".into(),
                 says: "The hub's clock is at most 1 ms behind: no claim takes effect more than 1 ms late.",
                 epsilon: 1,
                 delta: Some(0),
                 ..late(1)
             },
             fail: Config {
-                name: "epsilon-2",
+                name: "epsilon-2".into(),
                 says: "The hub's clock is 2 ms behind: a claim takes effect 2 ms late.",
                 epsilon: 2,
                 delta: Some(0),
@@ -90,14 +90,14 @@ pub fn bounds() -> Vec<Bound> {
             says: "A claim takes effect at most ε + δ after expires_at.",
             rule: Rule::S3,
             pass: Config {
-                name: "delta-1",
+                name: "delta-1".into(),
                 says: "ε is 1 ms and a decision is committed within 1 ms: no claim takes effect more than 2 ms late.",
                 epsilon: 1,
                 delta: Some(1),
                 ..late(2)
             },
             fail: Config {
-                name: "delta-2",
+                name: "delta-2".into(),
                 says: "ε is 1 ms and the commit comes 2 ms after the decision: a claim takes effect 3 ms late.",
                 epsilon: 1,
                 delta: Some(2),
@@ -109,13 +109,13 @@ pub fn bounds() -> Vec<Bound> {
                    later.",
             rule: Rule::S3,
             pass: Config {
-                name: "pause-of-a-single-hub-of-2",
+                name: "pause-of-a-single-hub-of-2".into(),
                 says: "The single hub is paused for at most 2 ms: no claim takes effect more than 2 ms late.",
                 delta: Some(2),
                 ..late(2)
             },
             fail: Config {
-                name: "pause-of-a-single-hub",
+                name: "pause-of-a-single-hub".into(),
                 says: "The single hub is paused after its decision: its claim takes effect 3 ms late, and could later \
                        still.",
                 ..late(2)
@@ -125,13 +125,13 @@ pub fn bounds() -> Vec<Bound> {
             says: "However long a hub is paused, once any hub has swept no claim takes effect: the store compares.",
             rule: Rule::S3,
             pass: Config {
-                name: "pause-with-a-sweep",
+                name: "pause-with-a-sweep".into(),
                 says: "A hub may be paused for ever: once another has swept, its claim comes to nothing.",
                 witnesses: &["paused-claim-comes-to-nothing"],
                 ..swept()
             },
             fail: Config {
-                name: "pause-with-a-sweep-not-compared",
+                name: "pause-with-a-sweep-not-compared".into(),
                 says: "A store that does not compare lets a paused hub claim what another has swept.",
                 trust: Trust { compares: false, ..Trust::PROTOCOL },
                 ..swept()
@@ -142,7 +142,7 @@ pub fn bounds() -> Vec<Bound> {
                    one period of that clock after expires_at.",
             rule: Rule::S3,
             pass: Config {
-                name: "shared-clock-every-1",
+                name: "shared-clock-every-1".into(),
                 says: "Some hub advances the shared clock every millisecond, ε is 1 ms: no claim takes effect more than \
                        2 ms late, however long a hub is paused.",
                 hubs: 2,
@@ -151,7 +151,7 @@ pub fn bounds() -> Vec<Bound> {
                 ..late(2)
             },
             fail: Config {
-                name: "shared-clock-every-2",
+                name: "shared-clock-every-2".into(),
                 says: "The shared clock is advanced every 2 ms: a paused hub's claim takes effect 3 ms late.",
                 hubs: 2,
                 epsilon: 1,
@@ -164,14 +164,14 @@ pub fn bounds() -> Vec<Bound> {
                    least 2 ε: one hub's clock may be ahead where another's is behind.",
             rule: Rule::S4,
             pass: Config {
-                name: "retention-2",
+                name: "retention-2".into(),
                 says: "Two hubs, ε 1 ms, retention 2 ms: a replay of what was pruned is refused as expired.",
                 hubs: 2,
                 witnesses: REFUSED,
                 ..replayed(2)
             },
             fail: Config {
-                name: "retention-1",
+                name: "retention-1".into(),
                 says: "Retention 1 ms: one hub prunes what another takes for new.",
                 hubs: 2,
                 ..replayed(1)
@@ -182,7 +182,7 @@ pub fn bounds() -> Vec<Bound> {
                    doubled may be decided before and committed after.",
             rule: Rule::S4,
             pass: Config {
-                name: "retention-3-delta-1",
+                name: "retention-3-delta-1".into(),
                 says: "Two hubs, ε 1 ms, δ 1 ms, retention 3 ms: the double of a start comes to nothing.",
                 witnesses: REFUSED,
                 delta: Some(1),
@@ -190,7 +190,7 @@ pub fn bounds() -> Vec<Bound> {
                 ..replayed(3)
             },
             fail: Config {
-                name: "retention-2-delta-1",
+                name: "retention-2-delta-1".into(),
                 says: "Retention 2 ms: a start that was decided before the handoff was pruned is committed after, and the \
                        handoff is back.",
                 delta: Some(1),
@@ -202,14 +202,14 @@ pub fn bounds() -> Vec<Bound> {
             says: "A single hub's clock may be paused too: it needs δ, if it decides anything else before it commits.",
             rule: Rule::S4,
             pass: Config {
-                name: "retention-1-of-a-single-hub-delta-1",
+                name: "retention-1-of-a-single-hub-delta-1".into(),
                 says: "One hub, δ 1 ms, retention 1 ms: the double of a start comes to nothing.",
                 epsilon: 0,
                 delta: Some(1),
                 ..replayed(1)
             },
             fail: Config {
-                name: "retention-0-of-a-single-hub-delta-1",
+                name: "retention-0-of-a-single-hub-delta-1".into(),
                 says: "No retention: a start that the hub decided before it pruned the handoff is committed after.",
                 epsilon: 0,
                 delta: Some(1),
@@ -220,7 +220,7 @@ pub fn bounds() -> Vec<Bound> {
             says: "The same with twice as much ε: retention must be at least 4.",
             rule: Rule::S4,
             pass: Config {
-                name: "retention-4-epsilon-2",
+                name: "retention-4-epsilon-2".into(),
                 says: "Two hubs, ε 2 ms, retention 4 ms: a replay of what was pruned is refused as expired.",
                 hubs: 2,
                 epsilon: 2,
@@ -228,7 +228,7 @@ pub fn bounds() -> Vec<Bound> {
                 ..replayed(4)
             },
             fail: Config {
-                name: "retention-3-epsilon-2",
+                name: "retention-3-epsilon-2".into(),
                 says: "Retention 3 ms: one hub prunes what another takes for new.",
                 hubs: 2,
                 epsilon: 2,
@@ -241,14 +241,14 @@ pub fn bounds() -> Vec<Bound> {
                    never goes back behind what it has decided with.",
             rule: Rule::S4,
             pass: Config {
-                name: "mark-kept",
+                name: "mark-kept".into(),
                 says: "The hub's clock steps back by 2 ms and the hub restarts: its mark is kept, a replay is refused.",
                 faults: Faults { clock_steps: 1, crashes: 1, ..Faults::NONE },
                 witnesses: REFUSED,
                 ..known()
             },
             fail: Config {
-                name: "mark-lost",
+                name: "mark-lost".into(),
                 says: "The mark is lost in the restart, the clock has stepped back, and a pruned handoff is started again.",
                 faults: Faults { clock_steps: 1, crashes: 1, ..Faults::NONE },
                 trust: Trust { keeps_mark: false, ..Trust::PROTOCOL },

@@ -3,9 +3,11 @@
 //! The default of every switch is what the protocol assumes. A configuration that turns one drops an assumption, and
 //! says so in `spec/ASSUMPTIONS.md`.
 
+use std::borrow::Cow;
+
 use handoff_kernel::command::Command;
 use handoff_kernel::record::Record;
-use handoff_kernel::rules::Rule;
+use handoff_kernel::rules::{Rule, Rules};
 use handoff_kernel::testing::small::Small;
 
 use crate::model::Property;
@@ -14,7 +16,7 @@ use crate::model::Property;
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Its name, as in the claims table.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it is about, in a sentence.
     pub says: &'static str,
     /// What is on record at the beginning; the place is the handoff's number.
@@ -46,6 +48,8 @@ pub struct Config {
     pub trust: Trust,
     /// The one property whose breach is looked for: a way that breaks another first is not followed. None looks for all.
     pub watch: Option<Property>,
+    /// The rules that are asked for: all of them, but where one is given up on purpose.
+    pub rules: Rules,
     /// Whether the history checkers watch. Liveness does without: what was answered once is no state then.
     pub history: bool,
     /// The names of the witnesses that must be reached.
@@ -182,7 +186,7 @@ impl Faults {
 impl Config {
     /// One hub, nothing on record, nobody asking, no faults, at time 5.
     pub const PLAIN: Self = Self {
-        name: "",
+        name: Cow::Borrowed(""),
         says: "",
         records: Vec::new(),
         clients: Vec::new(),
@@ -198,6 +202,7 @@ impl Config {
         retention: None,
         trust: Trust::PROTOCOL,
         watch: None,
+        rules: Rules::ALL,
         history: true,
         witnesses: &[],
         promises: &[],

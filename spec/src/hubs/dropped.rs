@@ -25,7 +25,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "The store compares: a swap takes effect only on the version that was loaded.",
             config: Config {
-                name: "store-that-does-not-compare",
+                name: "store-that-does-not-compare".into(),
                 says: "Two hubs accept for two instances, and the second write replaces the first claim.",
                 records: vec![pending(5)],
                 clients: vec![once(ALICE, &[accept(Some(1))]), once(ALICE, &[accept(Some(2))])],
@@ -38,7 +38,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "What the store says is written is durable.",
             config: Config {
-                name: "store-that-forgets",
+                name: "store-that-forgets".into(),
                 says: "A start is acknowledged, the store restarts without it, and the handoff is nowhere.",
                 records: vec![None],
                 clients: vec![once(BOB, &[begin(0, 9, None)])],
@@ -50,7 +50,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "A record and its event are one commit, or the log is completed from the records.",
             config: Config {
-                name: "log-not-completed",
+                name: "log-not-completed".into(),
                 says: "A hub dies after its record is written and before its event is, and nobody writes the event.",
                 records: vec![None],
                 clients: vec![once(BOB, &[begin(0, 9, None)])],
@@ -63,7 +63,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "Hubs that share a store write a record and its event in one commit.",
             config: Config {
-                name: "log-of-two-hubs",
+                name: "log-of-two-hubs".into(),
                 says: "Two hubs change one handoff and write its events after each other, in the other order.",
                 records: vec![pending(5)],
                 clients: vec![once(ALICE, &[accept(Some(1))]), once(ALICE, &[complete(Some(1))])],
@@ -76,7 +76,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "Each attempt's nonce is fresh.",
             config: Config {
-                name: "attempt-used-twice",
+                name: "attempt-used-twice".into(),
                 says: "Two hubs draw the same nonce, and the second takes the first one's claim for its own.",
                 records: vec![pending(5)],
                 clients: vec![once(ALICE, &[accept(Some(1))]), once(ALICE, &[accept(Some(2))])],
@@ -89,7 +89,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "Each instance of the target makes a fresh claim_id for each attempt to own.",
             config: Config {
-                name: "claim-id-used-twice",
+                name: "claim-id-used-twice".into(),
                 says: "Two instances choose the same claim_id; the second is answered as a repeat of the first.",
                 records: vec![pending(5)],
                 clients: vec![once(ALICE, &[accept(Some(1))]), once(ALICE, &[accept(Some(1))])],
@@ -101,7 +101,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "A request's sender is authenticated: starts.",
             config: Config {
-                name: "start-not-authenticated",
+                name: "start-not-authenticated".into(),
                 says: "A stranger starts a handoff in the author's name, and the hub believes it.",
                 records: vec![None],
                 clients: vec![once(EVE, &[begin(0, 9, None)])],
@@ -113,7 +113,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "A request's sender is authenticated: accepts, completions and rejections.",
             config: Config {
-                name: "accept-not-authenticated",
+                name: "accept-not-authenticated".into(),
                 says: "A stranger accepts in the target's name, and the hub believes it.",
                 records: vec![pending(5)],
                 clients: vec![once(EVE, &[accept(Some(1))])],
@@ -125,7 +125,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "Some hub's janitor runs again and again.",
             config: Config {
-                name: "janitor-that-stops",
+                name: "janitor-that-stops".into(),
                 says: "Nobody claims the one handoff nor finishes the other, no janitor runs, and both stay for ever.",
                 records: vec![pending(5), second(claimed(Some(1), 4, 1))],
                 time: (5, 7),
@@ -140,7 +140,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "A hub looks again and again for the polls that wait with it, and not only when it was told to.",
             config: Config {
-                name: "poll-not-looked-at-again",
+                name: "poll-not-looked-at-again".into(),
                 says: "The handoff is started at another hub than the one where the poll waits, and the news is lost.",
                 records: vec![None],
                 clients: vec![stubborn(ALICE, &[Ask::Wait]), stubborn(BOB, &[begin(0, 9, None)])],
@@ -155,7 +155,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "A swap takes effect only on the version that was loaded, also on what is over.",
             config: Config {
-                name: "end-overwritten",
+                name: "end-overwritten".into(),
                 says: "The holder completes through one hub and declines through the other, and the second write replaces the \
                        first.",
                 records: vec![claimed(Some(1), 4, 9)],
@@ -170,7 +170,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "A handoff is inserted only where there is none.",
             config: Config {
-                name: "start-overwrites",
+                name: "start-overwrites".into(),
                 says: "Two starts of one id find nothing, and the second replaces what the first has written.",
                 records: vec![None],
                 clients: vec![once(BOB, &[begin(0, 9, None)]), once(BOB, &[begin(1, 9, None)])],
@@ -184,7 +184,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "A hub's index has all that is pending, by arrival.",
             config: Config {
-                name: "poll-shown-the-younger",
+                name: "poll-shown-the-younger".into(),
                 says: "Two handoffs are pending, and the poll is shown the one that arrived last.",
                 records: vec![pending(9), second(pending(9))],
                 clients: vec![once(ALICE, &[Ask::Poll])],
@@ -196,7 +196,7 @@ pub fn dropped() -> Vec<Dropped> {
         Dropped {
             assumes: "Faults end.",
             config: Config {
-                name: "losses-without-end",
+                name: "losses-without-end".into(),
                 says: "The network loses every request, for ever, and the client is never answered.",
                 records: vec![None],
                 clients: vec![stubborn(BOB, &[begin(0, 9, None)])],

@@ -5,7 +5,7 @@ use handoff_kernel::command::{Answer, Command, Event, EventKind};
 use handoff_kernel::law::Law;
 use handoff_kernel::record::{Record, Rejection, State, Status};
 use handoff_kernel::refusal::Refusal;
-use handoff_kernel::rules::{Rule, Step, check_step, status_is_hidden_from_others};
+use handoff_kernel::rules::{Rule, Rules, Step, check_step, status_is_hidden_from_others};
 use handoff_kernel::step::{Transition, step};
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
@@ -22,12 +22,13 @@ pub(super) fn held_back<L: Law>(
 ) -> Breach {
     let now = Time(now);
     let result = step(law, record, command, now);
-    let broken = check_step(&Step { before: record, command, now, result: &result });
+    let broken = check_step(Rules::ALL, &Step { before: record, command, now, result: &result });
     broken.err().map_or(Breach::of(rule, "a hub's guard held its decision back"), Breach::from)
 }
 
 /// The step rules, over what a write really replaces: that is not what was loaded where a store does not compare.
 pub(super) fn replaced(
+    rules: Rules,
     before: Option<&Record<Small>>,
     command: &Command<Small>,
     next: &Record<Small>,
@@ -43,7 +44,7 @@ pub(super) fn replaced(
     };
     let result = Ok(Transition::To { next: next.clone(), event: event.clone(), answer });
     let step = Step { before, command, now: event.at, result: &result };
-    check_step(&step).err().map(Breach::from)
+    check_step(rules, &step).err().map(Breach::from)
 }
 
 /// S3 in true time: no claim takes effect later than so long after `expires_at`.
@@ -78,6 +79,12 @@ pub(super) fn rightful(really: u8, next: &Record<Small>, kind: EventKind) -> Opt
         EventKind::Expired | EventKind::ClaimExpired => return None,
     };
     (rightful != really).then_some(breach)
+}
+
+/// S2, of what a hub does for nobody: it sweeps, and nothing else.
+pub(super) fn asked_for(command: &Command<Small>) -> Option<Breach> {
+    let how = "a hub did for nobody what only its target may ask for";
+    (*command != Command::Sweep).then_some(Breach::of(Rule::S2, how))
 }
 
 /// S16, of the status beside the answer. Of a handoff that is not on record nobody can say who its parties are.

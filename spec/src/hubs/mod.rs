@@ -6,12 +6,14 @@
 //! [`Action`]: what can happen.
 
 mod act;
-mod asks;
+pub(crate) mod asks;
 mod bounds;
 mod config;
 mod dropped;
+mod duty;
 mod judge;
 mod past;
+mod poll;
 mod promises;
 pub mod replay;
 mod state;
@@ -26,7 +28,9 @@ use handoff_kernel::history::History;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Effect, Stored, Version};
 use handoff_kernel::record::Record;
+use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
+use handoff_kernel::time::{Millis, Time};
 
 pub use bounds::{Bound, bounds};
 pub use config::{Ask, Client, Config, Faults, Log, Network, Trust};
@@ -121,7 +125,7 @@ impl<L: Law + Ord> Hubs<L> {
         for client in 0..state.clients.len() {
             if let Some((hub, reason)) = state.clients[client].waits {
                 let reason = reason || self.config.trust.relists;
-                if reason && state.hubs[hub].up && !state.hubs[hub].cut {
+                if reason && self.law.looks_again() && state.hubs[hub].up && !state.hubs[hub].cut {
                     actions.push(Action::Look(client));
                 }
             }
@@ -194,7 +198,7 @@ impl<L: Law + Ord> Hubs<L> {
         for running in &hub.running {
             self.effect_actions(state, number, running, actions);
         }
-        if self.config.shared_clock.is_some() && state.shared_clock.0 < hub.now(state.time) {
+        if self.config.shared_clock.is_some() && state.shared_clock.0 < hub.now(&self.law, state.time) {
             actions.push(Action::ShareClock(number));
         }
         let running = state.hubs.iter().flat_map(|hub| &hub.running);
@@ -202,13 +206,13 @@ impl<L: Law + Ord> Hubs<L> {
         let may_sweep = sweeps < self.config.sweeps;
         for (register, handoff) in state.registers.iter().zip(0..) {
             let Some(record) = register.record() else { continue };
-            let terminal = record.status().is_terminal();
             let idle = hub.working_for(Asker::Janitor(handoff)).is_none();
-            if may_sweep && !terminal && idle {
+            if may_sweep && self.law.sweeps(record) && idle {
                 actions.push(Action::Sweep(number, handoff));
             }
-            let due = |after| hub.now(state.time) > record.expires_at.0 + after;
-            if terminal && self.config.retention.is_some_and(due) {
+            let now = Time(hub.now(&self.law, state.time));
+            let due = |after| self.law.may_remove(record, Millis(after), now);
+            if self.config.retention.is_some_and(due) {
                 actions.push(Action::Prune(number, handoff));
             }
         }
@@ -255,16 +259,16 @@ impl<L: Law + Ord> Model for Hubs<L> {
     fn header(&self) -> Header {
         Header {
             trace: FORMAT.into(),
-            name: self.config.name.into(),
+            name: self.config.name.to_string(),
             kind: Kind::Witness,
             rule: String::new(),
             says: self.config.says.into(),
             model: "hubs".into(),
-            configuration: self.config.name.into(),
-            law: self.law.name().into(),
+            configuration: self.config.name.to_string(),
+            law: self.law.name(),
             records: self.config.records.iter().flatten().map(RecordText::from).collect(),
             bound: self.config.bound,
-            log_follows: self.config.trust.log != Log::WithRecord,
+            log_follows: self.config.trust.log != Log::WithRecord || self.law.logs_first(),
             cycle_from: None,
         }
     }
@@ -406,8 +410,8 @@ impl<L: Law + Ord> Model for Hubs<L> {
     }
 
     fn liveness(&self) -> Vec<LeadsTo<State<L>>> {
-        let all = promises::promises().into_iter();
-        all.filter(|promise| self.config.promises.contains(&promise.rule)).collect()
+        let asked_for = |rule: Rule| self.config.promises.contains(&rule) && self.config.rules.has(rule);
+        promises::promises().into_iter().filter(|promise| asked_for(promise.rule)).collect()
     }
 }
 
@@ -475,7 +479,7 @@ impl<L: Law + Ord> Hubs<L> {
             left: self.config.faults,
             attempts: 0,
             history: Arc::new(if self.config.history {
-                past::past(&self.config.records.iter().flatten().collect::<Vec<_>>())
+                past::past(self.config.rules, &self.config.records.iter().flatten().collect::<Vec<_>>())
             } else {
                 History::default()
             }),

@@ -4,14 +4,15 @@ use handoff_kernel::command::{Command, Start};
 use handoff_kernel::history::{History, Seen};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::record::Record;
+use handoff_kernel::rules::Rules;
 use handoff_kernel::step::{Transition, step};
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
 /// The history by which these records came to be: each was started, and perhaps claimed, lawfully and acknowledged.
 /// Of a record that came to be otherwise, no more is known than that it was there.
-pub(super) fn past(records: &[&Record<Small>]) -> History<Small> {
-    let mut history = History::default();
+pub(super) fn past(rules: Rules, records: &[&Record<Small>]) -> History<Small> {
+    let mut history = History::asking_for(rules);
     for record in records {
         let mut before = None;
         let mut steps = Vec::new();
@@ -61,7 +62,7 @@ mod tests {
     #[test]
     fn a_pending_record_is_known_to_the_checkers_as_if_they_had_seen_its_start() {
         let pending = record(Time(5), None, State::Pending);
-        let mut history = past(&[&pending]);
+        let mut history = past(Rules::ALL, &[&pending]);
         let seen = Seen::Polled { target: &ALICE, shown: None, now: Time(5) };
         assert!(history.observe(&seen).is_err(), "it is pending, and a poll must show it");
         assert!(
@@ -71,7 +72,10 @@ mod tests {
         assert!(history.settle().is_ok());
         let claim = Claim { id: Some(1), at: Time(2), attempt: Some(7), receipt: None };
         let claimed = record(Time(5), None, State::Claimed(claim));
-        assert!(past(&[&claimed]).observe(&seen).is_ok(), "it is claimed, and a poll does not show it");
+        assert!(
+            past(Rules::ALL, &[&claimed]).observe(&seen).is_ok(),
+            "it is claimed, and a poll does not show it"
+        );
         assert_eq!(claimed.status(), Status::Claimed);
     }
 }

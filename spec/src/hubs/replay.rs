@@ -8,14 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use handoff_kernel::command::{Command, Event as Logged};
 use handoff_kernel::history::{History, Seen};
+use handoff_kernel::law::Law as _;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome, Stored, Version};
 use handoff_kernel::record::{Record, Status};
-use handoff_kernel::rules::Rule;
+use handoff_kernel::rules::{Rule, Rules};
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::testing::variant::Variant;
 use handoff_kernel::time::Time;
 
-use super::{judge, past};
+use super::{duty, judge, past};
 use crate::model::{Breach, Edge, Property};
 use crate::refinement::refines;
 use crate::trace::{
@@ -38,6 +39,8 @@ struct Running {
     asker: Option<(String, u8)>,
     /// What the store has answered, which it has not taken yet.
     heard: Option<Outcome<Small>>,
+    /// The time that it decides by, under a law that reads the clock once.
+    began: Option<Time>,
 }
 
 struct Replay<'t> {
@@ -51,6 +54,8 @@ struct Replay<'t> {
     answers: BTreeMap<u32, Told>,
     winners: BTreeMap<u8, Option<String>>,
     history: History<Small>,
+    /// How many events the log has of each handoff.
+    logged: BTreeMap<u8, usize>,
     breaches: Vec<Breach>,
 }
 
@@ -94,7 +99,8 @@ pub fn replay(trace: &Trace, law: Variant) -> Result<(), String> {
         late: Vec::new(),
         answers: BTreeMap::new(),
         winners: BTreeMap::new(),
-        history: past::past(&records.iter().collect::<Vec<_>>()),
+        history: past::past(Rules::ALL, &records.iter().collect::<Vec<_>>()),
+        logged: BTreeMap::new(),
         breaches: Vec::new(),
     };
     let (mut time, mut step) = (0, 0);
@@ -158,8 +164,11 @@ impl Replay<'_> {
                     let operation = (*operation).into();
                     self.see(&Seen::Asked { operation, handoff: &id, command: &command });
                 }
+                let each_time = self.law.reads_clock_each_time(&command);
+                let began = if each_time { None } else { Some(Time(clock(line)?)) };
                 let new = Operation::new(self.law, id, command);
-                match self.running.insert(*operation, Running { operation: new, asker, heard: None }) {
+                let running = Running { operation: new, asker, heard: None, began };
+                match self.running.insert(*operation, running) {
                     None => Ok(()),
                     Some(_) => Err(format!("#{operation} is under way already")),
                 }
@@ -218,9 +227,12 @@ impl Replay<'_> {
                 Ok(())
             }
             Event::Logs { entry } => {
-                self.see(&Seen::Logged(&entry.try_into()?));
+                let event: Logged<Small> = entry.try_into()?;
+                *self.logged.entry(event.handoff).or_default() += 1;
+                self.see(&Seen::Logged(&event));
                 Ok(())
             }
+            Event::Renews { record } => self.renew(record, line),
             Event::Sends { .. }
             | Event::Receives { .. }
             | Event::Loses { .. }
@@ -278,7 +290,9 @@ impl Replay<'_> {
         }
         let outcome = match told.outcome {
             OutcomeKind::Loaded => {
-                Outcome::Loaded(self.registers.get(&id).and_then(|(stored, _)| stored.clone()))
+                let stored = self.registers.get(&id).and_then(|(stored, _)| stored.clone());
+                let logged = self.logged.get(&id).copied().unwrap_or_default();
+                Outcome::Loaded(duty::by_log(&self.law, stored, logged))
             }
             OutcomeKind::Written => Outcome::Written,
             OutcomeKind::Conflict => Outcome::Conflict,
@@ -300,12 +314,12 @@ impl Replay<'_> {
         outcome: Outcome<Small>,
         line: &Line,
     ) -> Result<(), String> {
-        let Running { operation, asker, .. } = running;
+        let Running { operation, asker, began, .. } = running;
         let (command, id) = (operation.command().clone(), *operation.handoff());
-        let now = Time(clock(line)?);
+        let now = began.map_or_else(|| clock(line).map(Time), Ok)?;
         match operation.next(outcome, now) {
             Next::Effect(operation) => {
-                self.running.insert(number, Running { operation, asker, heard: None });
+                self.running.insert(number, Running { operation, asker, heard: None, began });
             }
             Next::Done(done) => {
                 self.answers.insert(number, Told::from(&done.verdict));
@@ -364,14 +378,33 @@ impl Replay<'_> {
         self.note(late);
         let swept = judge::after_sweep(before, event.kind);
         self.note(swept);
-        let unlawful = judge::replaced(before, command, next, event);
+        let unlawful = judge::replaced(Rules::ALL, before, command, next, event);
         self.note(unlawful);
-        let wrong = asker.and_then(|(_, really)| judge::rightful(*really, next, event.kind));
+        let wrong = asker.map_or_else(
+            || judge::asked_for(command),
+            |(_, really)| judge::rightful(*really, next, event.kind),
+        );
         self.note(wrong);
         self.see(&Seen::Committed { command, next, event });
         if !self.trace.header.log_follows {
             self.see(&Seen::Logged(event));
         }
+    }
+
+    /// A hub makes a claim as young as itself, as its law has it.
+    fn renew(&mut self, told: &RecordText, line: &Line) -> Result<(), String> {
+        let record = Record::try_from(told)?;
+        let register = self.registers.get(&record.id).and_then(|(stored, _)| stored.as_ref());
+        let now = Time(clock(line)?);
+        let renewed = register.and_then(|stored| duty::renewed(&stored.record, now));
+        if !self.law.renews_claims() || renewed.as_ref() != Some(&record) {
+            return Err("no claim is made younger so".into());
+        }
+        self.versions += 1;
+        let stored = Stored { record, version: Version(self.versions) };
+        self.see(&Seen::Known(&stored.record));
+        self.registers.insert(stored.record.id, (Some(stored), false));
+        Ok(())
     }
 
     fn forget(&mut self, id: u8, record: Option<&RecordText>) -> Result<(), String> {
@@ -406,7 +439,7 @@ impl Replay<'_> {
             return Err(format!("the trace does not tell that #{number} is answered {told}"));
         }
         let header = &self.trace.header;
-        if header.kind == Kind::Counterexample && header.log_follows {
+        if header.kind == Kind::Counterexample {
             let settled = self.history.settle();
             self.note(settled.err());
         }

@@ -8,6 +8,7 @@ use handoff_kernel::law::Law;
 use handoff_kernel::operation::{NotDone, Operation, Outcome, Stored, Version};
 use handoff_kernel::record::Record;
 use handoff_kernel::testing::small::Small;
+use handoff_kernel::time::Time;
 
 use super::config::{Ask, Client, Faults};
 use crate::model::Breach;
@@ -134,6 +135,8 @@ pub struct Running<L: Law> {
     pub heard: Option<Outcome<Small>>,
     /// When, in true time, it decided what it now wants to write; kept where δ is bounded.
     pub decided: Option<u64>,
+    /// What its hub's clock said when it began, under a law that decides by that.
+    pub began: Option<Time>,
 }
 
 /// A write whose answer was lost, and which the store may still carry out.
@@ -225,9 +228,9 @@ impl Progress {
 }
 
 impl<L: Law> Hub<L> {
-    /// What its clock says: its wall clock, but never less than it has decided with.
-    pub fn now(&self, time: u64) -> u64 {
-        self.mark.max(time.saturating_add_signed(self.ahead))
+    /// What its clock says: its wall clock, but never less than it has decided with, if the law has it so.
+    pub fn now(&self, law: &L, time: u64) -> u64 {
+        law.decides_at(Time(time.saturating_add_signed(self.ahead)), Time(self.mark)).0
     }
 
     /// What it does for this asker.

@@ -10,7 +10,7 @@ use handoff_kernel::record::{Record, Status};
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
-use super::act::{known, note};
+use super::act::known;
 use super::config::Log;
 use super::state::{Asker, Late, State, Unlogged};
 use super::{Hubs, judge};
@@ -45,23 +45,26 @@ impl<L: Law + Ord> Hubs<L> {
         let before = register.stored.replace(Stored { record: next.clone(), version });
         let replaced = before.as_ref().map(|stored| &stored.record);
         let swept = judge::after_sweep(replaced, event.kind);
-        let unlawful = judge::replaced(replaced, command, next, event);
+        let unlawful = judge::replaced(self.config.rules, replaced, command, next, event);
         if !self.config.trust.durable {
             register.before = Some(before);
         }
         let late = judge::in_time(self.config.bound, state.time, next, event.kind);
-        note(state, swept);
-        note(state, late);
-        note(state, unlawful);
-        if let Asker::Client(client, _) = asker {
-            let wrong = judge::rightful(self.config.clients[client].agent, next, event.kind);
-            note(state, wrong);
-        }
+        self.note(state, swept);
+        self.note(state, late);
+        self.note(state, unlawful);
+        let wrong = match asker {
+            Asker::Client(client, _) => judge::rightful(self.config.clients[client].agent, next, event.kind),
+            Asker::Janitor(_) => judge::asked_for(command),
+        };
+        self.note(state, wrong);
         if self.config.history {
             let told = Arc::make_mut(&mut state.history).observe(&Seen::Committed { command, next, event });
-            note(state, told.err());
+            self.note(state, told.err());
         }
-        if self.config.trust.log == Log::WithRecord {
+        if self.law.logs_first() {
+            // It is there already.
+        } else if self.config.trust.log == Log::WithRecord {
             self.log(state, hub, event, &mut Story::quiet());
         } else {
             state.unlogged.push(Unlogged { hub, event: event.clone(), found_missing: false });
@@ -75,7 +78,7 @@ impl<L: Law + Ord> Hubs<L> {
     pub(super) fn log(&self, state: &mut State<L>, hub: usize, event: &Event<Small>, story: &mut Story) {
         if self.config.history {
             let told = Arc::make_mut(&mut state.history).observe(&Seen::Logged(event));
-            note(state, told.err());
+            self.note(state, told.err());
         }
         if let Some(logged) = state.logged.get_mut(usize::from(event.handoff)) {
             *logged += 1;
@@ -105,7 +108,7 @@ impl<L: Law + Ord> Hubs<L> {
         if self.config.history {
             let told = Arc::make_mut(&mut state.history)
                 .observe(&Seen::Located { handoff: &handoff, statuses: &status });
-            note(state, told.err());
+            self.note(state, told.err());
         }
         story.tell(|| {
             let event =
@@ -121,7 +124,7 @@ impl<L: Law + Ord> Hubs<L> {
         register.pruned = true;
         if self.config.history {
             let told = Arc::make_mut(&mut state.history).observe(&Seen::Pruned(&handoff));
-            note(state, told.err());
+            self.note(state, told.err());
         }
         story.tell(|| self.at_hub(state, hub, trace::Event::Prunes { handoff: trace::handoff(handoff) }));
     }

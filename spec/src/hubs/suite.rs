@@ -31,7 +31,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
     };
     vec![
         Config {
-            name: "race",
+            name: "race".into(),
             says: "Two instances (three in deep) accept at the deadline, one of them without a claim_id, while a janitor \
                    sweeps and the store loses answers.",
             records: vec![pending(5)],
@@ -52,7 +52,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "finish",
+            name: "finish".into(),
             says: "The holder completes and declines, somebody else tries to complete, and the claim lapses meanwhile.",
             records: vec![claimed(Some(1), 4, 1)],
             clients: vec![
@@ -73,7 +73,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "life",
+            name: "life".into(),
             says: "From start to completion, with retries under the same ids and lost answers, a crash (from ci on) and a second \
                    instance (in deep).",
             records: vec![None],
@@ -93,7 +93,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "network",
+            name: "network".into(),
             says: "Start and accept as messages that are lost, doubled and reordered, over hubs that crash.",
             records: vec![None],
             clients: vec![twice(BOB, &[begin(0, 6, None)]), twice(ALICE, &[accept(Some(1))])],
@@ -110,7 +110,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "strangers",
+            name: "strangers".into(),
             says: "A stranger starts in the author's name and accepts, the author accepts its own, and an id is used twice.",
             records: vec![None],
             clients: some(
@@ -134,7 +134,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "clocks",
+            name: "clocks".into(),
             says: "Hubs whose clocks disagree and step, around a deadline.",
             records: vec![pending(5)],
             clients: some(
@@ -150,7 +150,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "polls",
+            name: "polls".into(),
             says: "Two handoffs are pending or started, one expires, and polls look meanwhile.",
             records: vec![pending(5), second(None)],
             clients: vec![
@@ -166,7 +166,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "pair",
+            name: "pair".into(),
             says: "Commands on two handoffs at once, through the same hubs: neither feels the other.",
             records: vec![pending(5), second(claimed(Some(1), 4, 1))],
             clients: vec![
@@ -180,7 +180,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "overtaken",
+            name: "overtaken".into(),
             says: "From start to completion, with retries, while a hub pauses between an answer of the store and what it makes of \
                    it.",
             records: vec![None],
@@ -200,7 +200,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "out-of-date",
+            name: "out-of-date".into(),
             says: "The holder completes and declines and somebody else tries to complete, while a hub pauses and the claim lapses.",
             records: vec![claimed(Some(1), 4, 1)],
             clients: vec![
@@ -215,7 +215,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "log",
+            name: "log".into(),
             says: "One hub on a disk of its own, which loses no answer: its log follows the records of two handoffs (of one in quick), and what \
                    a crash left out is found by the records.",
             records: vec![None, None],
@@ -235,7 +235,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "lost",
+            name: "lost".into(),
             says: "One client whose message is lost on the way, and which asks again.",
             records: vec![None],
             clients: vec![twice(BOB, &[begin(0, 9, None)])],
@@ -245,7 +245,7 @@ pub fn sound(profile: Profile) -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "unavailable",
+            name: "unavailable".into(),
             says: "Stores that fail beside clients that ask again.",
             records: vec![None],
             clients: vec![twice(BOB, &[begin(0, 9, None)])],
@@ -263,7 +263,7 @@ pub fn live() -> Vec<Config> {
     let faults = Faults { lost_answers: 1, pauses: 1, crashes: 1, ..Faults::NONE };
     vec![
         Config {
-            name: "resolves",
+            name: "resolves".into(),
             says: "A pending handoff and a claim with a time limit, which nobody finishes.",
             records: vec![pending(5), second(claimed(Some(1), 4, 1))],
             hubs: 2,
@@ -277,7 +277,7 @@ pub fn live() -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "wakes",
+            name: "wakes".into(),
             says: "A poll waits at one hub while the handoff is started at another.",
             records: vec![None],
             clients: vec![stubborn(ALICE, &[Ask::Wait]), stubborn(BOB, &[begin(0, 9, None)])],
@@ -289,7 +289,7 @@ pub fn live() -> Vec<Config> {
             ..Config::PLAIN
         },
         Config {
-            name: "converges",
+            name: "converges".into(),
             says: "Clients that ask until they are answered, while messages are lost and hubs crash and are cut off.",
             records: vec![None],
             clients: vec![stubborn(BOB, &[begin(0, 9, None)]), stubborn(ALICE, &[accept(Some(1))])],
@@ -315,11 +315,11 @@ pub fn configurations(profile: Profile) -> Vec<(String, Config)> {
     all
 }
 
-/// The smallest world in which every fault of the operation machine is seen.
+/// The smallest world in which operations meet.
 #[must_use]
 pub fn smallest() -> Config {
     Config {
-        name: "smallest",
+        name: "two-accepts".into(),
         says: "Two instances accept at two hubs, and one answer of the store is lost.",
         records: vec![pending(5)],
         clients: vec![once(ALICE, &[accept(Some(1))]), once(ALICE, &[accept(None)])],

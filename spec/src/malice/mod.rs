@@ -23,11 +23,11 @@ use std::collections::BTreeSet;
 
 use handoff_kernel::command::{Answer, Command, Event as Logged, EventKind, Start};
 use handoff_kernel::history::{Broken, History, Seen};
-use handoff_kernel::law::Protocol;
+use handoff_kernel::law::{Law as _, Protocol};
 use handoff_kernel::record::Record;
 use handoff_kernel::refusal::Refusal;
-use handoff_kernel::rules::{Rule, Step, check_step};
-use handoff_kernel::step::{Transition, open_to_claims, step};
+use handoff_kernel::rules::{Rule, Rules, Step, check_step};
+use handoff_kernel::step::{Transition, step};
 use handoff_kernel::testing::small::{EVE, Small};
 use handoff_kernel::time::Time;
 
@@ -207,7 +207,7 @@ impl State {
             .records
             .iter()
             .flatten()
-            .filter(|record| record.target == agent && open_to_claims(&Protocol, record, self.now));
+            .filter(|record| record.target == agent && Protocol.open_to_claims(record, self.now));
         open.min_by_key(|record| (record.started_at, record.id))
     }
 }
@@ -311,7 +311,10 @@ impl Malice {
         result: Result<Transition<Small>, Refusal>,
     ) -> Result<Answer<Small>, Refusal> {
         let before = state.records[usize::from(id)].clone();
-        let checked = check_step(&Step { before: before.as_ref(), command, now: state.now, result: &result });
+        let checked = check_step(
+            Rules::ALL,
+            &Step { before: before.as_ref(), command, now: state.now, result: &result },
+        );
         if let (Err(broken), None) = (checked, state.broken) {
             state.broken = Some(broken);
         }

@@ -16,7 +16,7 @@ use handoff_kernel::operation::NotDone;
 use handoff_kernel::receipt::{self, Receipt};
 use handoff_kernel::record::{Claim, Record, State, Status};
 use handoff_kernel::refusal::Refusal;
-use handoff_kernel::rules::{Rule, Step, check_step};
+use handoff_kernel::rules::{Rule, Rules, Step, check_step};
 use handoff_kernel::seal::{self, Key};
 use handoff_kernel::step::{Transition, step};
 use handoff_kernel::testing::small::{EVE, Small};
@@ -345,7 +345,7 @@ impl Replay {
     ) -> Result<Result<Answer<Small>, Refusal>, String> {
         let before = self.records.get(&id);
         self.broken.extend(
-            check_step(&Step { before, command, now: self.now, result: &result })
+            check_step(Rules::ALL, &Step { before, command, now: self.now, result: &result })
                 .err()
                 .map(|broken| broken.rule),
         );

@@ -94,7 +94,9 @@ pub(super) fn marks(trace: &Trace, at: usize) -> Vec<Mark> {
             vec![Mark::Turns(host.clone(), Life::Up), Mark::note(host, "is reachable again")]
         }
         Event::Ticks => Vec::new(),
-        Event::ClockSteps { .. } | Event::Forgets { .. } => vec![Mark::trouble(host, event.to_string())],
+        Event::ClockSteps { .. } | Event::Forgets { .. } | Event::Renews { .. } => {
+            vec![Mark::trouble(host, event.to_string())]
+        }
         Event::SharedClock { .. }
         | Event::Prunes { .. }
         | Event::Polls { .. }

@@ -39,10 +39,11 @@ mod exact;
 mod frame;
 mod induction;
 pub mod quotient;
+pub mod replay;
 mod size;
 
 pub use cti::{Asked, Conjunct, Cti, trace};
 pub use exact::{Exact, Unlike, exact};
 pub use frame::{Astray, Frame, frame};
-pub use induction::{Proof, prove};
+pub use induction::{Proof, prove, prove_some};
 pub use size::Size;

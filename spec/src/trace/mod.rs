@@ -247,6 +247,11 @@ pub enum Event {
         /// What is shown.
         shown: Option<String>,
     },
+    /// A hub that begins again makes a claim as young as itself: only under a law that lets it.
+    Renews {
+        /// What is on record now.
+        record: Box<RecordText>,
+    },
     /// The store is restarted, and has what it had before the last write.
     Forgets {
         /// Which handoff.
@@ -327,6 +332,7 @@ impl fmt::Display for Event {
                 Some(handoff) => write!(f, "shows {handoff} to {target}"),
                 None => write!(f, "shows {target} nothing"),
             },
+            Self::Renews { record } => write!(f, "makes a claim younger, now {record}"),
             Self::Forgets { handoff, record } => {
                 write!(f, "forgets the last write of {handoff}, now ")?;
                 known(f, record.as_ref())
@@ -404,6 +410,7 @@ impl Numbers {
             | Event::Prunes { .. }
             | Event::Polls { .. }
             | Event::Logs { .. }
+            | Event::Renews { .. }
             | Event::Forgets { .. }
             | Event::Tells { .. } => {}
         }

@@ -80,22 +80,29 @@ pub(crate) fn sources() -> Result<Vec<Source>, String> {
     for (name, part) in KERNEL {
         all.push(read(Home::Kernel, name, *part)?);
     }
-    let listed = |error| format!("kernel/src/history cannot be listed: {error}");
-    let mut checkers = Vec::new();
-    for entry in fs::read_dir(Home::Kernel.root().join("history")).map_err(listed)? {
-        let name = entry.map_err(listed)?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".rs") && name != "tests.rs" {
-            checkers.push(format!("history/{name}"));
+    for directory in ["history", "rules"] {
+        for name in listed(directory)? {
+            all.push(read(Home::Kernel, &name, Part::Whole)?);
         }
-    }
-    checkers.sort();
-    for name in checkers {
-        all.push(read(Home::Kernel, &name, Part::Whole)?);
     }
     for (name, part) in SPEC {
         all.push(read(Home::Spec, name, *part)?);
     }
     Ok(all)
+}
+
+/// The files of this directory of the kernel, in their order.
+fn listed(directory: &str) -> Result<Vec<String>, String> {
+    let failed = |error| format!("kernel/src/{directory} cannot be listed: {error}");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(Home::Kernel.root().join(directory)).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".rs") && name != "tests.rs" {
+            names.push(format!("{directory}/{name}"));
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 impl Home {
