@@ -338,7 +338,7 @@ impl Tried {
         let broken: BTreeSet<_> = self.broken.iter().map(|broken| broken.property).collect();
         self.cut_off.is_empty()
             && plan.breaks.is_empty() == broken.is_empty()
-            && plan.breaks.is_subset(&broken)
+            && plan.breaks.iter().all(|property| broken.contains(property))
     }
 
     fn add_proof(&mut self, proof: &Proof, law: &Law) {
