@@ -258,6 +258,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
             name: self.config.name.into(),
             kind: Kind::Witness,
             rule: String::new(),
+            demands: None,
             says: self.config.says.into(),
             model: "hubs".into(),
             configuration: self.config.name.into(),
