@@ -205,7 +205,7 @@ impl Plan {
         for id in &variant.rules.without {
             match property(id)? {
                 Property::Rule(rule) => rules = rules.without(rule),
-                other @ (Property::Refinement | Property::Frame) => {
+                other @ (Property::Refinement | Property::Frame | Property::Own(_)) => {
                     beside.remove(&other);
                 }
             }
@@ -368,7 +368,7 @@ impl Tried {
             let Ok(property) = property(&trace.header.rule) else { continue };
             let asked_for = match property {
                 Property::Rule(rule) => plan.rules.has(rule),
-                Property::Refinement | Property::Frame => plan.beside.contains(&property),
+                Property::Refinement | Property::Frame | Property::Own(_) => plan.beside.contains(&property),
             };
             if asked_for {
                 self.keep(Broken { property, world: world.to_owned(), finding });

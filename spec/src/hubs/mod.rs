@@ -262,6 +262,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
             name: self.config.name.to_string(),
             kind: Kind::Witness,
             rule: String::new(),
+            demands: None,
             says: self.config.says.into(),
             model: "hubs".into(),
             configuration: self.config.name.to_string(),
