@@ -56,6 +56,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         for (row, rule, caught) in catches(&matrix) {
             let mut trace = caught.trace.clone();
             trace.header.name = format!("{}-{rule:?}", row.fault.name()).to_lowercase();
+            trace.header.says = format!("What is wrong: {} Then {}.", row.fault.says(), caught.how);
             write_trace(out, &trace)?;
         }
     }

@@ -105,15 +105,17 @@ fn read(file: &Path) -> Result<Plan, String> {
 fn written(out: &Path, plan: &Plan, tried: &Tried) -> Result<Option<String>, String> {
     let Some((trace, _)) = shown(tried, plan) else { return Ok(None) };
     make_directory(out)?;
-    let mut trace = trace.clone();
-    trace.header.name.clone_from(&plan.name);
     write_trace(out, &trace)?;
     Ok(Some(out.join(&plan.name).display().to_string()))
 }
 
-fn shown<'t>(tried: &'t Tried, plan: &Plan) -> Option<(&'t Trace, &'t Broken)> {
+/// The way that is shown. It is called after the variant, and says what is different and what comes of it.
+fn shown<'t>(tried: &'t Tried, plan: &Plan) -> Option<(Trace, &'t Broken)> {
     let broken = tried.shown(plan)?;
-    Some((broken.finding.trace.as_ref()?, broken))
+    let mut trace = broken.finding.trace.clone()?;
+    trace.header.name.clone_from(&plan.name);
+    trace.header.says = format!("What if? {} Then {}.", plan.says, broken.finding.how);
+    Some((trace, broken))
 }
 
 fn text(plan: &Plan, tried: &Tried, seconds: f64, files: Option<&str>, most: u64) -> String {
