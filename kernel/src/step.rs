@@ -212,14 +212,11 @@ fn timed_out<N: Names, L: Law>(
             Some(change(record, state, None, now, Err(Refusal::Expired)))
         }
         State::Claimed(claim) if law.lapsed(claim.at, record.claim_ttl, held_against) => {
-            let state = State::Rejected(Rejection::ClaimExpired { claim: claim.clone(), at: now });
-            let lapses = change(record, state, None, now, Err(Refusal::ClaimExpired));
-            Some(match lapses {
-                Transition::To { next, event, answer } if law.reopens_lapsed() => {
-                    Transition::To { next: next.with(State::Pending), event, answer }
-                }
-                lapses => lapses,
-            })
+            let lapsed = State::Rejected(Rejection::ClaimExpired { claim: claim.clone(), at: now });
+            let kind = EventKind::of(&lapsed);
+            let next = record.with(if law.reopens_lapsed() { State::Pending } else { lapsed });
+            let event = Event { handoff: next.id.clone(), kind, at: now, actor: None };
+            Some(Transition::To { next, event, answer: Err(Refusal::ClaimExpired) })
         }
         State::Pending | State::Claimed(_) | State::Completed { .. } | State::Rejected(_) => None,
     }
