@@ -16,10 +16,11 @@ Checks three designs of an extension of the protocol. Two are meant to break.
 Exit codes: 0 each design does what it is meant to, 1 it does not, 2 usage.";
 
 fn main() -> ExitCode {
-    let args: Vec<String> = env::args().skip(1).collect();
-    let out = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let args: Vec<String> = env::args().collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let out = match words.get(1..).unwrap_or_default() {
         [] => None,
-        ["--out", directory] => Some(PathBuf::from(directory)),
+        &["--out", directory] => Some(PathBuf::from(directory)),
         ["--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

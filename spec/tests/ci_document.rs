@@ -19,7 +19,7 @@ fn document() -> String {
 /// The fenced blocks of this language.
 fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let fence = format!("```{language}\n");
-    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+    text.match_indices(&fence).map(|(at, _)| text[at + fence.len()..].split("```").next().unwrap()).collect()
 }
 
 /// Every command line of `handoff-spec` in a text: a line of shell, of a workflow, or a piece of code between backticks.
@@ -153,8 +153,10 @@ fn the_workflow_fuzzes_every_target_that_there_is() {
 #[test]
 fn every_file_that_the_document_links_to_is_there() {
     let document = document();
-    let links: Vec<_> =
-        document.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()).collect();
+    let links: Vec<_> = document
+        .match_indices("](")
+        .map(|(at, _)| document[at + 2..].split([')', '#']).next().unwrap())
+        .collect();
     assert!(links.len() >= 4, "{links:?}");
     let missing: Vec<_> = links.iter().filter(|link| !root().join("docs").join(link).exists()).collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -142,8 +142,10 @@ fn line_of(heading: &str) -> usize {
 
 /// What stands below this heading, up to the next one.
 fn section(heading: &str) -> String {
-    let below = DOCUMENT.lines().skip(line_of(heading)).take_while(|line| !line.starts_with('#'));
-    without_links(below.collect::<Vec<_>>().join("\n").trim())
+    let lines: Vec<&str> = DOCUMENT.lines().collect();
+    let below = &lines[line_of(heading)..];
+    let end = below.iter().position(|line| line.starts_with('#')).unwrap_or(below.len());
+    without_links(below[..end].join("\n").trim())
 }
 
 /// The text with the words of its links. Where this is shown, they would lead nowhere.
