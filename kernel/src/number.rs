@@ -347,6 +347,7 @@ mod tests {
             ("1e+]", 0, Why::BadNumber),
             ("-Infinity", 0, Why::NotFinite),
             ("1e309", 0, Why::TooLarge),
+            ("1e+309", 0, Why::TooLarge),
             ("-1e999", 0, Why::TooLarge),
             ("1e99999999999999999999", 0, Why::TooLarge),
             ("1.7976931348623159e308", 0, Why::TooLarge),
