@@ -1,9 +1,9 @@
 //! What a history knows of operations under way: what was known when each was asked, whatever it is called now.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use handoff_kernel::command::{Answer, Command, Event, EventKind};
+use handoff_kernel::command::{Answer, Command, Event};
 use handoff_kernel::history::{History, Seen};
-use handoff_kernel::record::State;
+use handoff_kernel::record::{Claim, Record, Rejection, State};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::testing::small::{ALICE, BOB, Small, record, start};
 use handoff_kernel::time::Time;
@@ -18,6 +18,12 @@ fn complete() -> Command<Small> {
 
 fn ask(history: &mut History<Small>, operation: u64, handoff: u8, command: &Command<Small>) {
     history.observe(&Seen::Asked { operation, handoff: &handoff, command }).unwrap();
+}
+
+fn commit(history: &mut History<Small>, command: &Command<Small>, state: State<Small>) {
+    let next: Record<Small> = record(Time(9), None, state);
+    let event = Event::that_made(&next).last().unwrap();
+    history.observe(&Seen::Committed { command, next: &next, event: &event }).unwrap();
 }
 
 fn answer(
@@ -37,9 +43,7 @@ fn all(history: &History<Small>) -> Vec<(u64, (bool, u32, usize))> {
 fn three_asked() -> History<Small> {
     let mut history = History::default();
     ask(&mut history, 1, 0, &complete());
-    let next = record(Time(9), None, State::Pending);
-    let event = Event { handoff: 0, kind: EventKind::Started, at: Time(0), actor: Some(BOB) };
-    history.observe(&Seen::Committed { command: &begin(), next: &next, event: &event }).unwrap();
+    commit(&mut history, &begin(), State::Pending);
     answer(&mut history, None, &begin(), &Ok(Answer::Started { expires_at: Time(9) }));
     ask(&mut history, 2, 0, &complete());
     answer(&mut history, None, &complete(), &Err(Refusal::NotClaimed));
@@ -67,13 +71,30 @@ fn what_is_called_by_another_name_is_answered_and_given_up_by_that_name() {
 fn a_change_or_retention_forgets_what_was_known_of_that_handoff_and_of_no_other() {
     let mut history = three_asked();
     ask(&mut history, 4, 1, &complete());
-    let expired = State::Rejected(handoff_kernel::record::Rejection::Expired { at: Time(10) });
-    let next = record(Time(9), None, expired);
-    let event = Event { handoff: 0, kind: EventKind::Expired, at: Time(10), actor: None };
-    history.observe(&Seen::Committed { command: &Command::Sweep, next: &next, event: &event }).unwrap();
+    commit(&mut history, &Command::Sweep, State::Rejected(Rejection::Expired { at: Time(10) }));
     assert_eq!(all(&history)[2..], [(3, (true, 1, 0)), (4, (false, 0, 0))], "answers, and nothing else");
     history.observe(&Seen::Pruned(&1)).unwrap();
     assert_eq!(all(&history)[1..], [(2, (true, 1, 0)), (3, (true, 1, 0)), (4, (false, 0, 0))]);
     history.observe(&Seen::Pruned(&0)).unwrap();
     assert_eq!(all(&history), [1, 2, 3, 4].map(|operation| (operation, (false, 0, 0))));
+}
+
+#[test]
+fn what_was_decided_before_a_claim_is_no_first_answer_after_it() {
+    let accept = |attempt| Command::Accept { by: ALICE, claim_id: None, attempt, receipt: None };
+    let mut history = History::default();
+    ask(&mut history, 1, 0, &accept(1));
+    commit(&mut history, &begin(), State::Pending);
+    let claim = Claim { id: None, at: Time(1), attempt: Some(2), receipt: None };
+    commit(&mut history, &accept(2), State::Claimed(claim));
+    answer(&mut history, Some(1), &accept(1), &Err(Refusal::NotFound));
+    answer(&mut history, None, &accept(3), &Err(Refusal::AlreadyClaimed));
+}
+
+#[test]
+fn what_was_decided_before_an_expiry_is_no_first_answer_after_it() {
+    let mut history = three_asked();
+    commit(&mut history, &Command::Sweep, State::Rejected(Rejection::Expired { at: Time(10) }));
+    answer(&mut history, Some(2), &complete(), &Err(Refusal::NotClaimed));
+    answer(&mut history, None, &complete(), &Err(Refusal::Expired));
 }
