@@ -212,12 +212,11 @@ fn timed_out<N: Names, L: Law>(
             Some(change(record, state, None, now, Err(Refusal::Expired)))
         }
         State::Claimed(claim) if law.lapsed(claim.at, record.claim_ttl, held_against) => {
-            let state = if law.reopens_lapsed() {
-                State::Pending
-            } else {
-                State::Rejected(Rejection::ClaimExpired { claim: claim.clone(), at: now })
-            };
-            Some(change(record, state, None, now, Err(Refusal::ClaimExpired)))
+            let lapsed = State::Rejected(Rejection::ClaimExpired { claim: claim.clone(), at: now });
+            let kind = EventKind::of(&lapsed);
+            let next = record.with(if law.reopens_lapsed() { State::Pending } else { lapsed });
+            let event = Event { handoff: next.id.clone(), kind, at: now, actor: None };
+            Some(Transition::To { next, event, answer: Err(Refusal::ClaimExpired) })
         }
         State::Pending | State::Claimed(_) | State::Completed { .. } | State::Rejected(_) => None,
     }

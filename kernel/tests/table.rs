@@ -10,7 +10,7 @@ fn the_committed_table_is_the_one_that_the_kernel_prints() {
     let committed = std::fs::read_to_string(path).unwrap();
     assert!(
         committed == render(&Protocol),
-        "spec/TABLE.md is not what the kernel does; print it anew with\n  cargo run -p handoff-kernel --features testing --example table > spec/TABLE.md"
+        "spec/TABLE.md is not what the kernel does; print it anew with\n  cargo run -p handoff-spec -- table > spec/TABLE.md"
     );
 }
 

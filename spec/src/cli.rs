@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::table::render;
 use handoff_spec::check::Measured;
 use handoff_spec::follow::follow_named;
 use handoff_spec::generate::{DOCUMENTS, Sources};
@@ -20,6 +21,9 @@ use handoff_spec::second;
 use handoff_spec::trace::Trace;
 
 use crate::run::{self, Format, Plan};
+
+mod mutants;
+mod variant;
 
 /// Everything holds.
 pub(crate) const HOLDS: u8 = 0;
@@ -62,6 +66,12 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
     },
+    /// Run every seeded fault of the law, and say which rules catch it, and of each rule whether it is needed
+    Mutants(mutants::Args),
+    /// Check your own variant of the protocol: what breaks, the shortest way there and its picture, or that all holds
+    Variant(variant::Args),
+    /// Print the transition table, from the kernel's own `step`: `spec/TABLE.md`
+    Table,
     /// Print a trace for a person and live it through again on the kernel, or draw it
     Trace {
         /// An NDJSON file, of `spec/traces/` or of `check --out`
@@ -89,7 +99,7 @@ struct Check {
     /// Print every trace under its check, and not only the shortest of each rule at the end
     #[arg(long)]
     verbose: bool,
-    /// Write every trace (NDJSON) and the report (JSON) into this directory
+    /// Write every trace (NDJSON) and picture, and the report as JSON, JUnit XML and SARIF, into this directory
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Take states for one that differ only in the order of the hubs; there is no second opinion then
@@ -105,6 +115,9 @@ struct Check {
     /// When all holds, write the figures of this profile, or of the one check, into this file (spec/measured.json)
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Say on standard error how far a long check is, at most every 10 seconds; a terminal is told every second anyway
+    #[arg(long)]
+    progress: bool,
 }
 
 /// How a trace is shown.
@@ -159,6 +172,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Explore { configuration, list, port } => explore(&configuration, list, port),
         Command::Claims { write: None } => claims(),
         Command::Claims { write: Some(directory) } => write(&directory),
+        Command::Table => print(&render(&Protocol)).map(|()| HOLDS),
+        Command::Mutants(args) => mutants::run(&args),
+        Command::Variant(args) => variant::run(&args),
         Command::Trace { file, format } => trace(&file, format),
     };
     match done {
@@ -168,6 +184,11 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// `1 step`, `2 steps`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Prints to standard output. Whoever has closed it has read enough.
@@ -198,7 +219,7 @@ fn check(check: Check) -> Result<u8, String> {
         second: !check.alone,
         max_states: check.max_states,
         record: check.record,
-        progress: io::stderr().is_terminal(),
+        progress: if io::stderr().is_terminal() { Some(1) } else { check.progress.then_some(10) },
     })
 }
 

@@ -4,6 +4,8 @@
 //! A generated part stands between `<!-- generated: NAME -->` and `<!-- /generated -->`; everything else in a document
 //! is prose, and stays.
 
+mod mutants;
+
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +20,8 @@ use crate::profile::Profile;
 use crate::trace::{Kind, Trace};
 
 /// The documents that have generated parts.
-pub const DOCUMENTS: [&str; 4] = ["README.md", "ASSUMPTIONS.md", "LIMITS.md", "traces/README.md"];
+pub const DOCUMENTS: [&str; 5] =
+    ["README.md", "ASSUMPTIONS.md", "LIMITS.md", "MUTANTS.md", "traces/README.md"];
 
 /// What the documents are generated from.
 #[derive(Debug)]
@@ -79,6 +82,9 @@ impl Sources {
             "bounds" => bounds(),
             "pairs" => pairs(),
             "traces" => self.trace_table(),
+            "faults" => self.faults(),
+            "kill matrix" => self.kill_matrix(),
+            "needed" => self.needed(),
             _ => return Err(format!("there is no generated part {name:?}")),
         })
     }
@@ -128,7 +134,6 @@ impl Sources {
         if names.is_empty() { "–".into() } else { names.join(", ") }
     }
 
-    /// What each profile came to when it was recorded.
     /// How large each profile was and how long it took; the rates are over what both checkers looked at, side by side,
     /// or, where there was no second opinion, over every model.
     fn profiles(&self) -> String {

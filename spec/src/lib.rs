@@ -4,7 +4,8 @@
 //! This crate refuses to know the protocol. Semantics live in the kernel; here the kernel is run, and watched. There
 //! is no IO but that of the command line, no chance anywhere, and a clock only to say how long something took.
 //!
-//! Read [`model::Model`] first: what a model is. Then [`explorer::explore`]: how one is looked through.
+//! Read [`model::Model`] first: what a model is. Then [`explorer::explore`]: how one is looked through. A model of your
+//! own, in a crate of your own, has its rules by [`model::Own`]; `examples/` of the repository is one.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

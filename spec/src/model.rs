@@ -1,7 +1,7 @@
 //! What a model is: states, what can happen in each, what must never be seen, and what must be seen once.
 //!
 //! Both checkers take the same [`Model`]: [`crate::explorer`], which is ours, and [`crate::second`], which is
-//! stateright.
+//! stateright. A model of an extension of the protocol has rules of its own besides: [`Own`].
 
 use core::fmt;
 use core::hash::Hash;
@@ -20,6 +20,8 @@ pub enum Property {
     Refinement,
     /// A command on one handoff leaves every other as it was.
     Frame,
+    /// A rule of the model's own, by its name: [`Own`].
+    Own(&'static str),
 }
 
 impl Property {
@@ -28,7 +30,7 @@ impl Property {
     pub fn id(self) -> String {
         match self {
             Self::Rule(rule) => format!("{rule:?}"),
-            Self::Refinement | Self::Frame => self.to_string(),
+            Self::Refinement | Self::Frame | Self::Own(_) => self.to_string(),
         }
     }
 }
@@ -39,6 +41,7 @@ impl fmt::Display for Property {
             Self::Rule(rule) => fmt::Display::fmt(rule, f),
             Self::Refinement => f.write_str("Refinement"),
             Self::Frame => f.write_str("Frame"),
+            Self::Own(name) => f.write_str(name),
         }
     }
 }
@@ -57,6 +60,12 @@ impl Breach {
     #[must_use]
     pub const fn of(rule: Rule, how: &'static str) -> Self {
         Self { property: Property::Rule(rule), how }
+    }
+
+    /// This rule of the model's own is broken, in this way.
+    #[must_use]
+    pub const fn own(name: &'static str, how: &'static str) -> Self {
+        Self { property: Property::Own(name), how }
     }
 }
 
@@ -116,6 +125,23 @@ pub struct Witness<S> {
     pub seen: fn(&S, &[Line], &S) -> bool,
 }
 
+/// A rule that is not the protocol's but the model's own: what an extension of the protocol promises.
+///
+/// It comes with its witness, the interesting case that must be reached: a rule that is never put to the test holds of
+/// nothing. Where it is broken, [`Model::breach`] says so with [`Breach::own`]; that is checked for the rules of
+/// [`Model::own`] only.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<S> {
+    /// Its name, in one word: `NeverDropped`. Both checkers, [`Breach::own`] and files know it by this.
+    pub name: &'static str,
+    /// What it demands, in a sentence.
+    pub statement: &'static str,
+    /// What its witness shows, in a sentence.
+    pub witness: &'static str,
+    /// Whether this step is the witness: the state before, what the step told, the state after.
+    pub seen: fn(&S, &[Line], &S) -> bool,
+}
+
 /// A finite transition system with rules.
 ///
 /// A state that is broken goes nowhere: it has no actions.
@@ -163,6 +189,11 @@ pub trait Model {
 
     /// What must be reached.
     fn witnesses(&self) -> Vec<Witness<Self::State>> {
+        Vec::new()
+    }
+
+    /// The rules of the model's own, at most [`crate::second::MOST_OWN`] of them.
+    fn own(&self) -> Vec<Own<Self::State>> {
         Vec::new()
     }
 

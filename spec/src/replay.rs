@@ -23,6 +23,8 @@ pub fn replay(trace: &Trace) -> Result<(), String> {
         "induction" => proof::replay::replay(trace, law(&trace.header.law)?),
         "bootstrap" => bootstrap::replay::replay(trace),
         "malice" => malice::replay::replay(trace),
-        other => Err(format!("there is no model {other:?}")),
+        other => Err(format!(
+            "there is no model {other:?} here: only the crate that has it can live its traces through"
+        )),
     }
 }

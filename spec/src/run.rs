@@ -1,6 +1,10 @@
 //! Runs the checks of a plan, one after the other, and reports.
 
+mod junit;
 mod people;
+mod sarif;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,9 +18,10 @@ use handoff_spec::explorer::Progress;
 use handoff_spec::model::Property;
 use handoff_spec::picture::Diagram;
 use handoff_spec::profile::Profile;
+use handoff_spec::trace::Trace;
 use serde::Serialize;
 
-use crate::cli::{BROKEN, HOLDS, TRUNCATED, print};
+use crate::cli::{BROKEN, HOLDS, TRUNCATED, counted, print};
 
 /// For whom the report is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,6 +30,10 @@ pub(crate) enum Format {
     Text,
     /// For programs: one JSON object
     Json,
+    /// For a CI's page of tests: JUnit XML
+    Junit,
+    /// For a CI that shows findings beside the text that they are about: SARIF 2.1.0
+    Sarif,
 }
 
 /// What is to be run.
@@ -41,8 +50,8 @@ pub(crate) struct Plan {
     pub(crate) second: bool,
     pub(crate) max_states: Option<u64>,
     pub(crate) record: Option<PathBuf>,
-    /// Whether somebody watches, and wants to see how far it is.
-    pub(crate) progress: bool,
+    /// Every how many seconds somebody who watches is told how far it is; nobody watches when there is nothing here.
+    pub(crate) progress: Option<u64>,
 }
 
 /// A check and what came of it.
@@ -55,13 +64,7 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
     let measured = Measured::committed();
     let checks = selected(plan)?;
     if let Some(out) = &plan.out {
-        if out.exists() && !out.is_dir() {
-            return Err(format!(
-                "--out {} is a file and not a directory: name a directory, which is made if there is none",
-                out.display()
-            ));
-        }
-        fs::create_dir_all(out).map_err(|error| format!("cannot make {}: {error}", out.display()))?;
+        make_directory(out)?;
     }
     if let Some(file) = &plan.record {
         recordable(file)?;
@@ -90,6 +93,8 @@ pub(crate) fn run(plan: &Plan) -> Result<u8, String> {
     match plan.format {
         Format::Text => print(&people::summary(plan, &ran, seconds, code))?,
         Format::Json => print(&(json(plan, &ran, seconds)? + "\n"))?,
+        Format::Junit => print(&junit::document(plan, &ran, seconds))?,
+        Format::Sarif => print(&(sarif::document(plan, &ran)? + "\n"))?,
     }
     Ok(code)
 }
@@ -136,6 +141,11 @@ fn is_of(check: &Check, only: &str) -> bool {
     check.id == only || below.is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// What kind of check this is the id of: what stands before the first stroke.
+fn kind(id: &str) -> &str {
+    id.split_once('/').map_or(id, |(kind, _)| kind)
+}
+
 /// That there is no such check, and what there is beside it.
 fn unknown(profile: Profile, only: &str, all: &[Check]) -> String {
     let has = |other: &Profile| list(*other).iter().any(|check| is_of(check, only));
@@ -144,7 +154,10 @@ fn unknown(profile: Profile, only: &str, all: &[Check]) -> String {
             "the profile {profile} has no check {only:?}, but {other} has: add --profile {other}"
         );
     }
-    let kind = |id: &str| id.split_once('/').map_or_else(|| id.to_owned(), |(kind, _)| format!("{kind}/"));
+    let kind = |id: &str| {
+        let kind = kind(id);
+        if kind == id { id.to_owned() } else { format!("{kind}/") }
+    };
     let beside: Vec<_> =
         all.iter().map(|check| check.id.as_str()).filter(|id| kind(id) == kind(only)).collect();
     let there_are = if beside.is_empty() {
@@ -159,11 +172,6 @@ fn ids(checks: &[Check]) -> String {
     checks.iter().map(|check| check.id.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// `1 step`, `2 steps`.
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 fn one(check: &Check, plan: &Plan, known: Option<&Figures>) -> Report {
     let limits = Limits {
         max_states: plan.max_states.unwrap_or(u64::from(u32::MAX) - 1),
@@ -175,12 +183,17 @@ fn one(check: &Check, plan: &Plan, known: Option<&Figures>) -> Report {
     let mut told = 0;
     let mut watch = |progress: &Progress| {
         let seconds = stopwatch.elapsed().as_secs();
-        if plan.progress && seconds > told {
+        if due(plan.progress, seconds, told) {
             told = seconds;
             eprintln!("{}", how_far(&check.id, progress, stopwatch.elapsed().as_secs_f64(), known));
         }
     };
     check.run(limits, &mut watch)
+}
+
+/// Whether it is time to tell again how far it is.
+fn due(progress: Option<u64>, seconds: u64, told: u64) -> bool {
+    progress.is_some_and(|every| seconds >= told + every)
 }
 
 /// States, rate, depth, frontier, and how long it will take if it is as large as it was.
@@ -305,21 +318,48 @@ fn json(plan: &Plan, ran: &[Ran], seconds: f64) -> Result<String, String> {
     serde_json::to_string_pretty(&json).map_err(|error| error.to_string())
 }
 
+/// Makes a directory that is to be written into, if there is none.
+pub(crate) fn make_directory(out: &Path) -> Result<(), String> {
+    if out.exists() && !out.is_dir() {
+        return Err(format!(
+            "--out {} is a file and not a directory: name a directory, which is made if there is none",
+            out.display()
+        ));
+    }
+    fs::create_dir_all(out).map_err(|error| format!("cannot make {}: {error}", out.display()))
+}
+
+fn write(out: &Path, name: &str, text: &str) -> Result<(), String> {
+    let file = out.join(name);
+    fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
+}
+
+/// Writes a trace and its pictures.
+pub(crate) fn write_trace(out: &Path, trace: &Trace) -> Result<(), String> {
+    let (name, picture) = (&trace.header.name, Diagram::of(trace));
+    write(out, &format!("{name}.ndjson"), &trace.to_ndjson())?;
+    write(out, &format!("{name}.svg"), &picture.to_svg())?;
+    write(out, &format!("{name}.mmd"), &picture.to_mermaid())
+}
+
 fn write_out(out: &Path, plan: &Plan, ran: &[Ran], seconds: f64) -> Result<(), String> {
-    let write = |name: &str, text: &str| {
-        let file = out.join(name);
-        fs::write(&file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
-    };
     let reports: Vec<Report> = ran.iter().map(|ran| ran.report.clone()).collect();
     let findings = reports.iter().flat_map(|report| &report.findings);
     for trace in traces_of(&reports).into_iter().chain(findings.filter_map(|finding| finding.trace.as_ref()))
     {
-        let (name, picture) = (&trace.header.name, Diagram::of(trace));
-        write(&format!("{name}.ndjson"), &trace.to_ndjson())?;
-        write(&format!("{name}.svg"), &picture.to_svg())?;
-        write(&format!("{name}.mmd"), &picture.to_mermaid())?;
+        write_trace(out, trace)?;
     }
-    write("report.json", &(json(plan, ran, seconds)? + "\n"))
+    write(out, "report.json", &(json(plan, ran, seconds)? + "\n"))?;
+    write(out, "report.junit.xml", &junit::document(plan, ran, seconds))?;
+    write(out, "report.sarif", &(sarif::document(plan, ran)? + "\n"))
+}
+
+/// Where `--out` has this trace, and its picture.
+fn files(plan: &Plan, trace: &Trace) -> Option<(String, String)> {
+    let file = |end: &str| {
+        plan.out.as_ref().map(|out| out.join(format!("{}.{end}", trace.header.name)).display().to_string())
+    };
+    Some((file("ndjson")?, file("svg")?))
 }
 
 /// What stands in the file, if there is one.

@@ -144,6 +144,14 @@ fn what_is_recorded_of_one_check_stands_beside_the_others() {
 }
 
 #[test]
+fn table_prints_the_committed_table() {
+    let (code, out, _) = spec(&["table"]);
+    assert_eq!(code, 0);
+    let committed = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/TABLE.md")).unwrap();
+    assert_eq!(out, committed, "print it anew with\n  handoff-spec table > spec/TABLE.md");
+}
+
+#[test]
 fn claims_has_a_row_for_every_rule() {
     let (code, out, _) = spec(&["claims"]);
     assert_eq!(code, 0);

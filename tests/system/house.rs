@@ -91,6 +91,15 @@ fn the_specification_stands_on_the_kernel_and_what_it_checks_with_reaches_no_oth
     }
 }
 
+/// The examples show what somebody else needs to check an extension: the kernel and the specification, and no more.
+#[test]
+fn the_examples_stand_on_the_kernel_and_the_specification_and_bring_nothing_of_their_own() {
+    let examples = tree(&["-p", "handoff-examples"]);
+    let direct: BTreeSet<&str> = examples.iter().filter(|n| n.depth == 1).map(|n| n.name.as_str()).collect();
+    assert_eq!(direct, BTreeSet::from(["handoff-kernel", "handoff-spec"]));
+    assert_eq!(transport(&["-p", "handoff-examples"]), [""; 0]);
+}
+
 #[test]
 fn the_feature_testing_is_never_on_by_default() {
     assert_eq!(built_for_testing(&["-p", "handoff-kernel"]), BTreeSet::new());

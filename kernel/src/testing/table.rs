@@ -248,8 +248,7 @@ pub fn render<L: Law>(law: &L) -> String {
 }
 
 const HEAD: &str = "# The transition table\n\n\
-    Printed from the kernel's `step` by\n\
-    `cargo run -p handoff-kernel --features testing --example table > spec/TABLE.md`; a test compares it with this\n\
+    Printed from the kernel's `step` by `handoff-spec table > spec/TABLE.md`; a test compares it with this\n\
     copy. Columns are what is on record, rows what is asked by who may ask it. `=` is no change and the same answer as\n\
     the first time, `–` nothing to do. \"The reason's refusal\" is `expired`, `claim_expired` or `already_rejected`.\n\n";
 

@@ -1,11 +1,12 @@
 //! The designer's bench: what becomes of the rules when the law is bent.
 //!
 //! [`mutants`] bends it by one seeded fault at a time, to show that every rule can fail, and that none is there for
-//! nothing. [`worlds`] are the small worlds in which a law is tried out.
+//! nothing. [`variant`] bends it as a designer's file says. [`worlds`] are the small worlds in which a law is tried out.
 //!
 //! Read [`mutants::Matrix`] first.
 
 pub mod mutants;
+pub mod variant;
 pub mod worlds;
 
 use handoff_kernel::rules::Rules;

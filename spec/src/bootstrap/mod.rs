@@ -126,6 +126,7 @@ impl<L: Law + Copy + Ord> Model for Bootstrap<L> {
             name: String::new(),
             kind: Kind::Witness,
             rule: format!("{:?}", Rule::S11),
+            demands: None,
             says: String::new(),
             model: "bootstrap".to_owned(),
             configuration: format!(

@@ -15,7 +15,7 @@ pub use lasso::{Lasso, lassos};
 pub use visited::Visited;
 
 use crate::model::{Breach, Edge, Model, Property, Story};
-use crate::trace::Line;
+use crate::trace::{Header, Kind, Line, Trace};
 
 /// How to look.
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,8 @@ pub struct Explored<A> {
     pub breaches: BTreeMap<Property, (Breach, Path<A>)>,
     /// Those of them that a state shows by itself; the others are broken by a step, or by coming to rest.
     pub in_states: BTreeSet<Property>,
-    /// For each witness by its name, one shortest way to it; none when it was not reached.
+    /// For each witness by its name, one shortest way to it; none when it was not reached. The witness of a rule of the
+    /// model's own has that rule's name.
     pub witnesses: BTreeMap<&'static str, Option<Path<A>>>,
 }
 
@@ -111,7 +112,7 @@ pub fn explore<M: Model>(
         visited: Visited::default(),
         parents: Parents::default(),
         queue: VecDeque::new(),
-        missing: model.witnesses(),
+        missing: sights(model),
         found: Explored {
             reached: Progress::default(),
             complete: true,
@@ -119,7 +120,7 @@ pub fn explore<M: Model>(
             steps: 0,
             breaches: BTreeMap::new(),
             in_states: BTreeSet::new(),
-            witnesses: model.witnesses().iter().map(|witness| (witness.name, None)).collect(),
+            witnesses: sights(model).into_iter().map(|(name, _)| (name, None)).collect(),
         },
     };
     run.all(progress);
@@ -139,6 +140,56 @@ pub fn tell<M: Model>(model: &M, path: &Path<M::Action>) -> Vec<Vec<Line>> {
     told
 }
 
+/// The trace of a way to where this is broken. `name` is a name for files, `says` what it shows, in a sentence.
+pub fn counterexample<M: Model>(
+    model: &M,
+    (breach, path): &(Breach, Path<M::Action>),
+    name: &str,
+    says: &str,
+) -> Trace {
+    about(model, Kind::Counterexample, breach.property, path, name, says)
+}
+
+/// The trace of a way to the witness of this rule.
+pub fn witness<M: Model>(
+    model: &M,
+    property: Property,
+    path: &Path<M::Action>,
+    name: &str,
+    says: &str,
+) -> Trace {
+    about(model, Kind::Witness, property, path, name, says)
+}
+
+fn about<M: Model>(
+    model: &M,
+    kind: Kind,
+    property: Property,
+    path: &Path<M::Action>,
+    name: &str,
+    says: &str,
+) -> Trace {
+    let demands = model.own().iter().find(|own| Property::Own(own.name) == property).map(|own| own.statement);
+    let header = Header {
+        kind,
+        name: name.to_owned(),
+        rule: property.id(),
+        demands: demands.map(str::to_owned),
+        says: says.to_owned(),
+        ..model.header()
+    };
+    Trace::new(header, tell(model, path))
+}
+
+/// A witness by its name, and how one knows it.
+type Sight<S> = (&'static str, fn(&S, &[Line], &S) -> bool);
+
+/// The witnesses of the protocol's rules and of the model's own.
+fn sights<M: Model>(model: &M) -> Vec<Sight<M::State>> {
+    let own = model.own().into_iter().map(|own| (own.name, own.seen));
+    model.witnesses().into_iter().map(|witness| (witness.name, witness.seen)).chain(own).collect()
+}
+
 /// From so many waiting states on they are kept as a parent and the ordinal of an action, for parents are fewer.
 const MANY: usize = 1 << 18;
 
@@ -155,7 +206,7 @@ struct Run<'m, M: Model> {
     visited: Visited,
     parents: Parents,
     queue: VecDeque<(u32, u32, Waiting<M::State>)>,
-    missing: Vec<crate::model::Witness<M::State>>,
+    missing: Vec<Sight<M::State>>,
     found: Explored<M::Action>,
 }
 
@@ -244,11 +295,11 @@ impl<M: Model> Run<'_, M> {
         next: &M::State,
     ) {
         let mut missing = core::mem::take(&mut self.missing);
-        missing.retain(|witness| {
-            let seen = (witness.seen)(state, lines, next);
+        missing.retain(|(name, is_it)| {
+            let seen = is_it(state, lines, next);
             if seen {
                 let path = self.path(number, Some(action));
-                self.found.witnesses.insert(witness.name, Some(path));
+                self.found.witnesses.insert(name, Some(path));
             }
             !seen
         });

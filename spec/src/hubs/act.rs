@@ -94,7 +94,7 @@ impl<L: Law + Ord> Hubs<L> {
     pub(super) fn note(&self, state: &mut State<L>, breach: Option<impl Into<Breach>>) {
         let asked_for = |breach: &Breach| match breach.property {
             Property::Rule(rule) => self.config.rules.has(rule),
-            Property::Refinement | Property::Frame => true,
+            Property::Refinement | Property::Frame | Property::Own(_) => true,
         };
         if state.breach.is_none() {
             state.breach = breach.map(Into::into).filter(asked_for);

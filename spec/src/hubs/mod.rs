@@ -14,6 +14,7 @@ mod duty;
 mod judge;
 mod past;
 mod poll;
+mod promises;
 pub mod replay;
 mod state;
 mod store;
@@ -26,7 +27,7 @@ use handoff_kernel::command::{Command, Event};
 use handoff_kernel::history::History;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Effect, Stored, Version};
-use handoff_kernel::record::{Record, Status};
+use handoff_kernel::record::Record;
 use handoff_kernel::rules::Rule;
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::{Millis, Time};
@@ -261,6 +262,7 @@ impl<L: Law + Ord> Model for Hubs<L> {
             name: self.config.name.to_string(),
             kind: Kind::Witness,
             rule: String::new(),
+            demands: None,
             says: self.config.says.into(),
             model: "hubs".into(),
             configuration: self.config.name.to_string(),
@@ -409,34 +411,8 @@ impl<L: Law + Ord> Model for Hubs<L> {
     }
 
     fn liveness(&self) -> Vec<LeadsTo<State<L>>> {
-        let all = vec![
-            LeadsTo {
-                rule: Rule::L1,
-                how: "a pending handoff is never claimed nor rejected",
-                from: |state| any_is(state, Status::Pending),
-                to: |state| !any_is(state, Status::Pending),
-            },
-            LeadsTo {
-                rule: Rule::L1,
-                how: "a claim that has a time limit never ends",
-                from: any_bounded_claim,
-                to: |state| !any_bounded_claim(state),
-            },
-            LeadsTo {
-                rule: Rule::L2,
-                how: "a poll waits for ever while a handoff is pending for it",
-                from: |state| someone_wants(state) && any_is(state, Status::Pending),
-                to: |state| !someone_wants(state) || !any_is(state, Status::Pending),
-            },
-            LeadsTo {
-                rule: Rule::L3,
-                how: "a client asks for ever and is never answered",
-                from: |_| true,
-                to: |state| state.clients.iter().all(|client| client.at.is_none()),
-            },
-        ];
         let asked_for = |rule: Rule| self.config.promises.contains(&rule) && self.config.rules.has(rule);
-        all.into_iter().filter(|promise| asked_for(promise.rule)).collect()
+        promises::promises().into_iter().filter(|promise| asked_for(promise.rule)).collect()
     }
 }
 
@@ -471,24 +447,6 @@ fn under_way<L: Law>(state: &State<L>, client: usize, index: usize) -> bool {
         | Message::Reply { client: whose, index: which, .. } => (*whose, *which) == (client, index),
     };
     state.network.iter().any(ours) || state.hubs.iter().any(|hub| hub.working_for(asker).is_some())
-}
-
-fn any_is<L: Law>(state: &State<L>, status: Status) -> bool {
-    state.registers.iter().any(|register| register.record().map(|record| record.status()) == Some(status))
-}
-
-fn any_bounded_claim<L: Law>(state: &State<L>) -> bool {
-    let bounded = |register: &Arc<Register>| {
-        register
-            .record()
-            .is_some_and(|record| record.status() == Status::Claimed && record.claim_ttl.is_some())
-    };
-    state.registers.iter().any(bounded)
-}
-
-/// Whether a poll that waits is asked and not answered: also while nobody listens to it, its hub having died.
-fn someone_wants<L: Law>(state: &State<L>) -> bool {
-    state.clients.iter().any(|client| client.wants)
 }
 
 impl<L: Law + Ord> Hubs<L> {

@@ -389,6 +389,7 @@ impl Model for Malice {
             name: self.name.to_owned(),
             kind: Kind::Counterexample,
             rule: format!("{rule:?}"),
+            demands: None,
             says: String::new(),
             model: "malice".to_owned(),
             configuration: self.name.to_owned(),

@@ -1,7 +1,8 @@
 //! A trace as a sequence diagram: who told whom what, what got lost, and what was broken in the end.
 //!
 //! A [`Diagram`] says what is drawn, [`Diagram::to_svg`] and [`Diagram::to_mermaid`] how. What a line of a trace looks
-//! like is known where such lines are written: of hubs here, in `hubs`, of the other models in their own `words`.
+//! like is known where such lines are written: of hubs here, in `hubs`, of the other models in their own `words`, and of
+//! a model that is not of this crate by the [`Word`]s that it tells.
 
 mod hubs;
 mod mermaid;
@@ -9,7 +10,7 @@ mod svg;
 
 use handoff_kernel::rules::Rule;
 
-use crate::trace::{Event, Kind, Line, Trace};
+use crate::trace::{Event, Kind, Line, Trace, Word};
 
 /// Something that is drawn, between lanes that are called as the trace's hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,7 +221,10 @@ impl Verdict {
         Self {
             broken: trace.header.kind != Kind::Witness,
             title,
-            rule: rule.map_or_else(String::new, |rule| rule.statement().to_owned()),
+            rule: match rule {
+                Some(rule) => rule.statement().to_owned(),
+                None => trace.header.demands.clone().unwrap_or_default(),
+            },
         }
     }
 }
@@ -236,7 +240,24 @@ fn marks(trace: &Trace, at: usize) -> Vec<Mark> {
             crate::malice::marks(&line.host, does, with, heard_by(trace, at))
         }
         (Event::Tells { does, with }, "bootstrap") => crate::bootstrap::marks(&line.host, does, with),
+        (Event::Tells { does, with }, _) => match Word::read(does, with) {
+            Some(word) => told(word, &line.host),
+            None => hubs::marks(trace, at),
+        },
         _ => hubs::marks(trace, at),
+    }
+}
+
+/// What is drawn of a word.
+fn told(word: Word, host: &str) -> Vec<Mark> {
+    match word {
+        Word::Asks { whom, text } => vec![Mark::arrow(host, &whom, text)],
+        Word::Answers { whom, text } => vec![Mark::answer(host, &whom, text)],
+        Word::Notes(text) => vec![Mark::note(host, text)],
+        Word::Records(text) => vec![Mark::record(host, text)],
+        Word::Suffers(text) => vec![Mark::trouble(host, text)],
+        Word::Dies => vec![Mark::trouble(host, "dies"), Mark::Turns(host.to_owned(), Life::Down)],
+        Word::Returns => vec![Mark::Turns(host.to_owned(), Life::Up), Mark::note(host, "is there again")],
     }
 }
 

@@ -132,6 +132,7 @@ pub fn trace(cti: &Cti, law: &str) -> Trace {
         name: format!("induction-{:?}-{}", cti.rule, cti.conjunct.word()).to_lowercase(),
         kind: Kind::Counterexample,
         rule: format!("{:?}", cti.rule),
+        demands: None,
         says: format!("Counterexample to induction (the record need not be reachable): {}.", cti.conjunct),
         model: "induction".to_owned(),
         configuration: "one step from a record that obeys every state rule".to_owned(),

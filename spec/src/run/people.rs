@@ -27,19 +27,24 @@ pub(super) fn line(check: &Check, report: &Report, plan: &Plan) -> String {
         names(findings),
     );
     if report.truncated {
-        out += &match plan.max_states {
-            Some(most) => format!(
-                "     cut off: it has more states than the {most} of --max-states; raise that, or leave it out\n"
-            ),
-            None => {
-                "     cut off: it has more states than can be counted; --symmetry makes them fewer\n".into()
-            }
-        };
+        out += &format!("     {}\n", cut_off(plan));
     }
     if plan.verbose {
         out += &told(findings);
     }
     out
+}
+
+/// That it ended before it was done, why, and what can be done.
+pub(super) fn cut_off(plan: &Plan) -> String {
+    match plan.max_states {
+        Some(most) => {
+            format!(
+                "cut off: it has more states than the {most} of --max-states; raise that, or leave it out"
+            )
+        }
+        None => "cut off: it has more states than can be counted; --symmetry makes them fewer".to_owned(),
+    }
 }
 
 /// What broke, and what else is not as it should be, by name.
@@ -78,7 +83,7 @@ fn told(findings: &[Finding]) -> String {
 }
 
 /// What exactly was found. Where a trace tells the rest, the first line is enough.
-fn how(finding: &Finding, indent: usize) -> String {
+pub(super) fn how(finding: &Finding, indent: usize) -> String {
     match (&finding.trace, finding.how.split_once('\n')) {
         (Some(_), Some((first, _))) => first.to_owned(),
         (None, Some((first, rest))) => format!("{first}\n{}", indented(rest, indent).trim_end()),
@@ -109,7 +114,7 @@ pub(super) fn summary(plan: &Plan, ran: &[Ran], seconds: f64, code: u8) -> Strin
         _ => out += &broken(ran, plan),
     }
     if let Some(out_dir) = &plan.out {
-        out += &format!("traces and report in {}\n", out_dir.display());
+        out += &format!("traces and reports in {}\n", out_dir.display());
     }
     out
 }
@@ -121,7 +126,7 @@ fn found(ran: &[Ran]) -> impl Iterator<Item = (&str, &Finding)> {
 }
 
 /// Where a rule stands among the rules; after them whatever is none.
-fn rank(property: &str) -> usize {
+pub(super) fn rank(property: &str) -> usize {
     Rule::ALL.iter().position(|rule| rule.to_string() == property).unwrap_or(Rule::ALL.len())
 }
 
@@ -263,7 +268,7 @@ mod tests {
             second: false,
             max_states: None,
             record: None,
-            progress: false,
+            progress: None,
         }
     }
 

@@ -6,7 +6,9 @@
 //! other languages. Names are short and mean nothing: agents `bob` (the author), `alice` (the target), `eve`;
 //! handoffs `h0`, claims `c1`, digests `d0`, results and reasons `t0`, receipts `r1`.
 
+mod header;
 mod text;
+mod word;
 
 use core::fmt;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,58 +16,12 @@ use std::collections::{BTreeMap, VecDeque};
 use handoff_kernel::rules::Rule;
 use serde::{Deserialize, Serialize};
 
+pub use header::{FORMAT, Header, Kind};
 pub use text::{
     Artifact, Ask, ClaimText, EventText, RecordText, StatusText, Told, agent, agent_number, claim, digest,
     handoff, handoff_number, text,
 };
-
-/// The name of the format, and its version.
-pub const FORMAT: &str = "handoff-trace/1";
-
-/// What kind of trace it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// Its last step breaks the rule.
-    Counterexample,
-    /// Its last step shows the rule's interesting case; nothing is broken.
-    Witness,
-    /// From `cycle_from` on it goes round for ever, and what the rule promises never comes.
-    Lasso,
-}
-
-/// The first line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Header {
-    /// Always [`FORMAT`].
-    pub trace: String,
-    /// The trace's own name, that of its file.
-    pub name: String,
-    /// What kind.
-    pub kind: Kind,
-    /// The property that it is about, by its id.
-    pub rule: String,
-    /// What it shows, in a sentence.
-    pub says: String,
-    /// The model that it comes from.
-    pub model: String,
-    /// The model's configuration.
-    pub configuration: String,
-    /// The law: `protocol`, or the name of what is wrong with it.
-    pub law: String,
-    /// What is on record at the beginning, one a known handoff.
-    pub records: Vec<RecordText>,
-    /// S3's bound in true time that is looked at: how long after `expires_at` a claim may take effect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bound: Option<u64>,
-    /// Whether events are logged after their records, as lines of the trace say; otherwise in one commit with them.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub log_follows: bool,
-    /// The first step of the cycle, of a lasso.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cycle_from: Option<u32>,
-}
+pub use word::Word;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -339,6 +295,9 @@ impl fmt::Display for Event {
             }
             Self::Logs { entry } => write!(f, "logs that {} was {}", entry.handoff, entry.kind),
             Self::Tells { does, with } => {
+                if let Some(word) = Word::read(does, with) {
+                    return fmt::Display::fmt(&word, f);
+                }
                 write!(f, "{does}")?;
                 with.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
             }
@@ -528,6 +487,9 @@ impl fmt::Display for Trace {
         if let Some(bound) = self.header.bound {
             writeln!(f, "S3's bound: a claim takes effect at most {bound} ms of true time after expires_at")?;
         }
+        if let Some(demands) = &self.header.demands {
+            writeln!(f, "{rule} demands: {demands}")?;
+        }
         for record in &self.header.records {
             writeln!(f, "at the beginning: {record}")?;
         }
@@ -555,18 +517,13 @@ mod tests {
 
     fn told(kind: Kind, cycle_from: Option<u32>, bound: Option<u64>) -> String {
         let header = Header {
-            trace: FORMAT.to_owned(),
             name: "a-name".to_owned(),
             kind,
             rule: "L1".to_owned(),
             says: "So it is.".to_owned(),
-            model: "hubs".to_owned(),
-            configuration: "none".to_owned(),
-            law: "protocol".to_owned(),
-            records: Vec::new(),
             bound,
-            log_follows: false,
             cycle_from,
+            ..Header::of("hubs", "none", "protocol")
         };
         let tick = || vec![Line::at(7, "time", None, Event::Ticks)];
         Trace::new(header, vec![Vec::new(), tick(), tick()]).to_string()
