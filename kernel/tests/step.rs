@@ -313,6 +313,7 @@ fn forged_deadlines() -> Vec<Forgery> {
     let early = "the clock rejected what was not due";
     let late = "a deadline had passed, and it was not carried out";
     let (open, held) = (pending(), claimed());
+    let at_its_deadline = record(NOW, None, State::Pending);
     let overdue = record(Time(0), None, State::Pending);
     let long_ago = Claim { at: Time(0), ..claim(Some(1)) };
     let lapsed = record(Time(3), Some(Millis(0)), State::Claimed(long_ago.clone()));
@@ -320,6 +321,7 @@ fn forged_deadlines() -> Vec<Forgery> {
     let swept = || Ok(Transition::Same(Answer::Swept));
     vec![
         forged(early, Some(&open), &accept(ALICE, Some(1)), |To { next, .. }| expire(next, NOW)),
+        forged(early, Some(&at_its_deadline), &accept(ALICE, Some(1)), |To { next, .. }| expire(next, NOW)),
         forged(early, Some(&overdue), &accept(ALICE, Some(1)), |To { next, .. }| expire(next, Time(2))),
         forged(early, Some(&held), &complete(ALICE, Some(1)), |To { next, .. }| expire(next, NOW)),
         forged(early, Some(&held), &complete(ALICE, Some(1)), |To { next, .. }| {
