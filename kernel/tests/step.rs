@@ -315,6 +315,7 @@ fn forged_deadlines() -> Vec<Forgery> {
     let (open, held) = (pending(), claimed());
     let at_its_deadline = record(NOW, None, State::Pending);
     let overdue = record(Time(0), None, State::Pending);
+    let begin_late = Command::Start { sender: BOB, artifact: start(0, Time(0), None) };
     let long_ago = Claim { at: Time(0), ..claim(Some(1)) };
     let lapsed = record(Time(3), Some(Millis(0)), State::Claimed(long_ago.clone()));
     let expire = |next: &mut Record<Small>, at| next.state = State::Rejected(Rejection::Expired { at });
@@ -330,6 +331,7 @@ fn forged_deadlines() -> Vec<Forgery> {
         forged(early, Some(&lapsed), &complete(ALICE, Some(1)), |To { next, .. }| {
             next.state = State::Rejected(Rejection::ClaimExpired { claim: long_ago.clone(), at: Time(2) });
         }),
+        (late, None, begin_late.clone(), step(&Protocol, None, &begin_late, Time(0))),
         (late, Some(overdue.clone()), Command::Sweep, swept()),
         (late, Some(lapsed.clone()), Command::Sweep, swept()),
         (late, Some(overdue.clone()), accept(ALICE, Some(1)), Err(Refusal::Expired)),
