@@ -307,4 +307,11 @@ mod tests {
             "must be 1 to 63 characters of a-z 0-9 _ -, the first a letter or digit"
         );
     }
+
+    #[test]
+    fn a_digest_and_a_mac_show_as_they_are_written() {
+        let (digest, mac) = (Digest::of(b"abc"), Mac([7; 32]));
+        assert_eq!(alloc::format!("{digest:?}"), digest.to_string());
+        assert_eq!(alloc::format!("{mac:?}"), mac.to_base64());
+    }
 }

@@ -317,6 +317,8 @@ mod tests {
             ("1.25e-100", "1.25e-100"),
             ("100e-2", "1.0"),
             ("0.1000000000000000055511151231257827", "0.1"),
+            // One digit more than any double tells apart.
+            ("9.999999999999999", "9.999999999999998"),
             // Equally near to two decimals of the shortest length: the even one.
             ("782805162287787.25", "782805162287787.2"),
             ("782805162287787.75", "782805162287787.8"),
@@ -347,6 +349,7 @@ mod tests {
             ("1e+]", 0, Why::BadNumber),
             ("-Infinity", 0, Why::NotFinite),
             ("1e309", 0, Why::TooLarge),
+            ("1e+309", 0, Why::TooLarge),
             ("-1e999", 0, Why::TooLarge),
             ("1e99999999999999999999", 0, Why::TooLarge),
             ("1.7976931348623159e308", 0, Why::TooLarge),

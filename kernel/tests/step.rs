@@ -313,13 +313,16 @@ fn forged_deadlines() -> Vec<Forgery> {
     let early = "the clock rejected what was not due";
     let late = "a deadline had passed, and it was not carried out";
     let (open, held) = (pending(), claimed());
+    let at_its_deadline = record(NOW, None, State::Pending);
     let overdue = record(Time(0), None, State::Pending);
+    let begin_late = Command::Start { sender: BOB, artifact: start(0, Time(0), None) };
     let long_ago = Claim { at: Time(0), ..claim(Some(1)) };
     let lapsed = record(Time(3), Some(Millis(0)), State::Claimed(long_ago.clone()));
     let expire = |next: &mut Record<Small>, at| next.state = State::Rejected(Rejection::Expired { at });
     let swept = || Ok(Transition::Same(Answer::Swept));
     vec![
         forged(early, Some(&open), &accept(ALICE, Some(1)), |To { next, .. }| expire(next, NOW)),
+        forged(early, Some(&at_its_deadline), &accept(ALICE, Some(1)), |To { next, .. }| expire(next, NOW)),
         forged(early, Some(&overdue), &accept(ALICE, Some(1)), |To { next, .. }| expire(next, Time(2))),
         forged(early, Some(&held), &complete(ALICE, Some(1)), |To { next, .. }| expire(next, NOW)),
         forged(early, Some(&held), &complete(ALICE, Some(1)), |To { next, .. }| {
@@ -328,6 +331,7 @@ fn forged_deadlines() -> Vec<Forgery> {
         forged(early, Some(&lapsed), &complete(ALICE, Some(1)), |To { next, .. }| {
             next.state = State::Rejected(Rejection::ClaimExpired { claim: long_ago.clone(), at: Time(2) });
         }),
+        (late, None, begin_late.clone(), step(&Protocol, None, &begin_late, Time(0))),
         (late, Some(overdue.clone()), Command::Sweep, swept()),
         (late, Some(lapsed.clone()), Command::Sweep, swept()),
         (late, Some(overdue.clone()), accept(ALICE, Some(1)), Err(Refusal::Expired)),

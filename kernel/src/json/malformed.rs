@@ -179,6 +179,13 @@ mod tests {
     }
 
     #[test]
+    fn a_path_of_just_the_bound_is_shown_whole() {
+        let items = (PLACE_SHOWN - 1) / "[0]".len();
+        let path = place(&mut (0..items).map(|_| Step::Index(0)));
+        assert_eq!((path.len(), path.contains("...")), (PLACE_SHOWN, false));
+    }
+
+    #[test]
     fn every_reason_reads_as_a_sentence_with_its_place() {
         let told = |why| Malformed { at: 7, place: "$.a".into(), why }.to_string();
         assert_eq!(told(Why::DuplicateKey("\"b\"".into())), "duplicate key \"b\" at $.a, byte 7");

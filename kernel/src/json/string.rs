@@ -295,6 +295,8 @@ mod tests {
             ("in a longer text an é", false, false),
             ("\u{7f}", false, false),
             ("a long text, then \u{7f}", false, false),
+            ("\u{7f}, then a long text", false, false),
+            ("\u{7f}1234567\u{7f}", false, false),
         ] {
             for after in ["", "é and more than eight bytes"] {
                 let wire = format!("{text}\"{after}");
