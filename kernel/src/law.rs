@@ -81,8 +81,8 @@ pub trait Law: sealed::Sealed + Clone + Eq + core::hash::Hash + core::fmt::Debug
         now
     }
 
-    /// Whether `by` may accept, complete and reject this handoff: its target, and nobody else (rule S2).
-    fn is_target<N: Names>(&self, record: &Record<N>, by: &N::Agent) -> bool {
+    /// Whether `by` may ask this of the handoff, an accept, complete or reject: its target may, and nobody else (rule S2).
+    fn is_target<N: Names>(&self, record: &Record<N>, _command: &Command<N>, by: &N::Agent) -> bool {
         record.target == *by
     }
 
@@ -181,7 +181,7 @@ pub trait Law: sealed::Sealed + Clone + Eq + core::hash::Hash + core::fmt::Debug
     }
 
     /// Whether retention may remove this record: it is over, and `expires_at` has passed by the retention time (rules S4
-    /// and S7).
+    /// and S7). No hub removes anything yet.
     fn may_remove<N: Names>(&self, record: &Record<N>, retention: Millis, now: Time) -> bool {
         record.status().is_terminal() && now > record.expires_at.plus(retention)
     }

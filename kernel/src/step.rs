@@ -48,7 +48,7 @@ pub fn step<N: Names, L: Law>(
     match command {
         Command::Start { sender, artifact } => start(law, record, command, sender, artifact, now),
         Command::Accept { by, claim_id, attempt, receipt } => {
-            let record = for_target(law, record, by)?;
+            let record = for_target(law, record, command, by)?;
             if let Some(timed_out) = timed_out(law, record, command, now) {
                 return Ok(timed_out);
             }
@@ -72,7 +72,7 @@ pub fn step<N: Names, L: Law>(
             }
         }
         Command::Complete { by, claim_id, result, receipt } => {
-            let record = for_target(law, record, by)?;
+            let record = for_target(law, record, command, by)?;
             if let Some(timed_out) = timed_out(law, record, command, now) {
                 return Ok(timed_out);
             }
@@ -100,7 +100,7 @@ pub fn step<N: Names, L: Law>(
             }
         }
         Command::Reject { by, claim_id, reason, receipt } => {
-            let record = for_target(law, record, by)?;
+            let record = for_target(law, record, command, by)?;
             if let Some(timed_out) = timed_out(law, record, command, now) {
                 return Ok(timed_out);
             }
@@ -187,10 +187,11 @@ pub fn seen_by<'a, N: Names, L: Law>(
 fn for_target<'a, N: Names, L: Law>(
     law: &L,
     record: Option<&'a Record<N>>,
+    command: &Command<N>,
     by: &N::Agent,
 ) -> Result<&'a Record<N>, Refusal> {
     let known = record.ok_or(Refusal::NotFound)?;
-    if law.is_target(known, by) {
+    if law.is_target(known, command, by) {
         return Ok(known);
     }
     seen_by(law, record, by)?;

@@ -289,8 +289,8 @@ fn trace(file: &PathBuf, shape: Shape) -> Result<u8, String> {
     match follow_named(&trace) {
         Ok(true) => print("walked through its model again: a way of it, which shows what it says\n").map(|()| HOLDS),
         Ok(false) => print(
-            "not walked through a model: there is no configuration of this name here, so nobody has checked that a \
-             witness shows its case and that a lasso is fair\n",
+            "not walked through its model again: no configuration of `check` has this name. `variant` and `mutants` walk \
+             through a model of their own when they find a way\n",
         )
         .map(|()| HOLDS),
         Err(why) => print(&format!("walked through its model again: NOT so: {why}\n")).map(|()| BROKEN),

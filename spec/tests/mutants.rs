@@ -84,6 +84,15 @@ fn a_rule_that_is_left_out_catches_nothing_and_what_it_alone_caught_is_alive() {
         assert_eq!(caught(Rules::ALL), [rule], "{fault:?}");
         assert_eq!(caught(Rules::ALL.without(rule)), [], "{fault:?}");
     }
+    // Where the first to be broken is left out, the way goes on, and comes to the next.
+    for (fault, first, next) in
+        [(Fault::StaleSweep, Rule::S1, Rule::S6), (Fault::LostAnswerRetriedBlindly, Rule::S1, Rule::S9)]
+    {
+        let caught = |rules| row(fault, rules).0.caught.into_keys().collect::<Vec<_>>();
+        let (all, without) = (caught(Rules::ALL), caught(Rules::ALL.without(first)));
+        assert!(all.contains(&first) && !all.contains(&next), "{fault:?}: {all:?}");
+        assert!(!without.contains(&first) && without.contains(&next), "{fault:?}: {without:?}");
+    }
     // What another rule catches too is not saved by leaving one out.
     let (row, _) = row(Fault::AnybodyHolds, Rules::ALL.without(Rule::S6));
     assert_eq!(row.caught.into_keys().collect::<Vec<_>>(), [Rule::S9]);
@@ -98,6 +107,10 @@ fn a_fault_that_is_not_caught_and_a_rule_that_is_not_needed_are_told() {
     let matrix = Matrix { rows: vec![blind], needed, reached: Progress::default() };
     assert_eq!(matrix.survivors().map(|row| row.fault).collect::<Vec<_>>(), [Fault::PollShowsOverdue]);
     assert_eq!(matrix.needless().collect::<Vec<_>>(), [Rule::S12]);
+    let told: Vec<_> = matrix.findings();
+    assert_eq!(told.iter().map(|(rule, _)| *rule).collect::<Vec<_>>(), [Rule::S12, Rule::S12], "{told:?}");
+    assert!(told[0].1.contains("poll_shows_overdue was not caught by it, but by nothing"), "{told:?}");
+    assert!(told[1].1.starts_with("no seeded fault needs it"), "{told:?}");
 }
 
 #[test]
@@ -108,6 +121,11 @@ fn a_way_that_the_kernel_does_not_go_is_told() {
     let matrix = Matrix { rows: vec![caught], needed: BTreeMap::new(), reached: Progress::default() };
     let told = matrix.unconfirmed();
     assert_eq!((told.len(), told[0].0, told[0].1), (1, Fault::RenewsClaims, Rule::S1), "{told:?}");
+    assert!(
+        matrix.findings()[0]
+            .1
+            .starts_with("the kernel does not live through again how it catches renews_claims")
+    );
 }
 
 #[test]

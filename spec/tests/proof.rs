@@ -1,6 +1,6 @@
 //! The inductive proof: it holds of the protocol, and of no law that is wrong.
 
-use handoff_kernel::law::{Law as _, Protocol};
+use handoff_kernel::law::{Law as _, PROTOCOL, Protocol};
 use handoff_kernel::rules::{Rule, Rules, Step, check_state, repeats, step_rules};
 use handoff_kernel::testing::small::Small;
 use handoff_kernel::testing::variant::{Fault, Machine, Variant};
@@ -102,4 +102,24 @@ fn the_operation_machine_lives_every_counterexample_through_again() {
         }
     }
     assert!(twice > 0, "some fail only when they are asked again");
+}
+
+#[test]
+fn a_counterexample_that_tells_what_the_kernel_does_not_do_is_refused() {
+    let law = Variant::with(Fault::SweepsEverything);
+    let cti = prove(&law, Size::QUICK).broken.remove(0);
+    let told = trace(&cti, &law.name());
+    assert_eq!(replay(&told), Ok(()));
+    let refused = |change: fn(&mut Trace)| {
+        let mut forged = told.clone();
+        change(&mut forged);
+        replay(&forged).unwrap_err()
+    };
+    assert!(
+        refused(|forged| forged.header.rule = "S2".into()).contains("S2 is not broken at the end, but [S14]")
+    );
+    assert!(refused(|forged| forged.header.law = PROTOCOL.into()).contains("the kernel"));
+    assert!(refused(|forged| drop(forged.lines.pop())).contains("it ends before its last answer"));
+    assert!(refused(|forged| forged.lines[1].clock = Some(7)).contains("step 1: the kernel"));
+    assert!(refused(|forged| drop(forged.lines.remove(0))).contains("an operation begins here"));
 }

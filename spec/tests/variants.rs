@@ -6,7 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use handoff_kernel::rules::Rule;
+use handoff_kernel::testing::variant::Fault;
 use handoff_spec::bench::variant::Plan;
+use handoff_spec::model::Property;
 use handoff_spec::picture::Diagram;
 use handoff_spec::replay::replay;
 use handoff_spec::trace::Trace;
@@ -119,6 +122,53 @@ fn a_rule_that_is_given_up_breaks_no_more() {
 }
 
 #[test]
+fn whatever_is_bent_alone_breaks_the_rule_that_catches_it() {
+    for fault in Fault::ALL {
+        let mut plan = Plan::parse("mine", &format!("says = 'x'\nlaw.bend = ['{}']", fault.name())).unwrap();
+        // The small worlds are enough to see it.
+        plan.worlds.retain(|(id, _)| id.starts_with("bench/"));
+        plan.breaks = vec![Property::Rule(fault.caught_by())];
+        let tried = plan.run(100_000, &mut |_| {});
+        assert!(tried.is_as_expected(&plan), "{fault:?}: {:?}", tried.broken.first());
+        let shown = tried.shown(&plan).unwrap();
+        assert_eq!(shown.property, plan.breaks[0], "{fault:?}");
+    }
+}
+
+#[test]
+fn a_world_that_is_about_one_rule_is_asked_for_all() {
+    let text = "says = 'x'\nlaw.bend = ['sweeps_everything']\nworld.only = ['bound/pause-with-a-sweep']";
+    let (code, told) = variant(text, &[]);
+    assert_eq!((code, told.contains("broken: S14 NoEarlyExpiry")), (1, true), "{told}");
+}
+
+#[test]
+fn what_is_given_up_what_should_break_and_what_is_no_variant_at_all_are_told() {
+    let (_, told) = variant(&format!("{TWO_ACCEPTS}[rules]\nwithout = ['S1']"), &[]);
+    assert!(
+        told.contains("given up: S1\n") && told.contains("nothing of law or worlds is different"),
+        "{told}"
+    );
+    let (_, told) = variant(&format!("breaks = ['S1', 'S12']\n{TWO_ACCEPTS}trust.compares = false"), &[]);
+    assert!(told.contains("should break and does not: S12\n") && !told.contains("nothing of law"), "{told}");
+}
+
+#[test]
+fn the_shortest_way_is_kept() {
+    let plan = Plan::parse("mine", "says = 'x'\nlaw.bend = ['anybody_declines']").unwrap();
+    let worlds = ["hubs/finish", "bench/holder-and-others"];
+    let mut lengths = Vec::new();
+    for order in [[0, 1], [1, 0]] {
+        let named = |at: usize| plan.worlds.iter().find(|(id, _)| id == worlds[at]).unwrap().clone();
+        let tried = Plan { worlds: order.map(named).to_vec(), whole: false, ..plan.clone() }
+            .run(1_000_000, &mut |_| {});
+        let broken = tried.broken.iter().find(|broken| broken.property == Property::Rule(Rule::S6)).unwrap();
+        lengths.push((broken.finding.trace.as_ref().unwrap().steps(), tried.broken[0].property));
+    }
+    assert_eq!(lengths[0], lengths[1], "whichever world comes first");
+}
+
+#[test]
 fn a_program_is_told_the_same() {
     let (code, told) = variant(&format!("{TWO_ACCEPTS}trust.compares = false\n"), &["--format", "json"]);
     let json: serde_json::Value = serde_json::from_str(told.trim_end_matches("\nPICTURED")).unwrap();
@@ -130,6 +180,13 @@ fn a_program_is_told_the_same() {
 fn a_file_that_is_not_right_exits_with_2_and_says_what_to_do() {
     for (text, says) in [
         ("", "missing field `says`"),
+        ("says = ' '", "says: tell in one line"),
+        ("says = \"two\\nlines\"", "says: tell in one line"),
+        ("says = 'x'\nbreaks = ['S1']\nrules.without = ['S1']", "S1 should break and is given up"),
+        ("says = 'x'\nworld.only = ['strangers']", "is one of several: bench/strangers, hubs/strangers"),
+        ("says = 'x'\nlaw.bend = ['future_is_fresh']\nworld.only = ['hubs/race']", "leave out `only`"),
+        ("says = 'x'\nworld.faults.crashes = 5", "at most 4 of a kind"),
+        ("says = 'x'\nworld.time_ms = [0, 21]", "by at most 20 ms"),
         (
             "says = 'x'\nlaw.bend = ['nothing']",
             "there is no decision point \"nothing\" to bend; `handoff-spec mutants`",

@@ -87,13 +87,14 @@ faults! {
     StartsOverdue "starts_overdue" Step S15 "Start looks at no deadline: the id of what retention removed is used again."
     SweepsNothing "sweeps_nothing" Step S15 "A sweep looks at no deadline."
     SweepsAhead "sweeps_ahead" Step S14 "A sweep takes the time to be a millisecond later than it is."
-    SweepsEverything "sweeps_everything" Step S14 "A sweep takes seconds for milliseconds: everything is long overdue."
+    SweepsEverything "sweeps_everything" Step S14 "A sweep takes everything for long overdue."
     LapsesLate "lapses_late" Step S15 "A claim is good for a millisecond after it has lapsed."
     LapsesAtDeadline "lapses_at_deadline" Step S14 "A claim lapses at its deadline already."
     LapsesUnbounded "lapses_unbounded" Step S14 "A claim without a time limit lapses after a millisecond."
     LapseWraps "lapse_wraps" Step S14 "`claimed_at + claim_ttl` wraps around."
     AnybodyIsTarget "anybody_is_target" Step S2 "Anybody may accept, complete and reject."
     AuthorAccepts "author_accepts" Step S2 "The author may do what its target may, while nobody has claimed it."
+    AuthorDeclines "author_declines" Step S2 "The author may reject, too, what nobody has claimed."
     AnybodyIsParty "anybody_is_party" Step S16 "Anybody is told what a party is."
     AnybodyIsAuthor "anybody_is_author" Step S13 "Anybody may start in anybody's name."
     BytesIgnored "bytes_ignored" Step S8 "A start of a known id is acknowledged whatever its bytes."
@@ -129,7 +130,7 @@ faults! {
     LogsFirst "logs_first" Hub S10 "An event is in the log before its transition is committed."
     DecidesByLog "decides_by_log" Hub S7 "A handoff that the log does not have yet is taken for unknown."
     RenewsClaims "renews_claims" Hub S1 "A hub that begins again makes every claim as young as itself."
-    SharesPlaces "shares_places" Hub S7 "Claims are kept by author and number: the move of one replaces another's."
+    SharesPlaces "shares_places" Hub S7 "Claims are kept by author and sequence number, and a second handoff has the number of the first: its move replaces that claim."
     ReadThenDelete "read_then_delete" Bootstrap S11 "A bootstrap is read first and taken away after."
     StaleAtBoundary "stale_at_boundary" Bootstrap S11 "Staleness is tested with `>=`: at the resume window itself a bootstrap is stale already."
     FreshBeyondWindow "fresh_beyond_window" Bootstrap S11 "A bootstrap is fresh for a millisecond more than the resume window."
@@ -149,7 +150,8 @@ impl Fault {
     }
 }
 
-/// The law with some decision points bent. With none it decides as [`Protocol`] does.
+/// The law with some decision points bent. It asks [`Protocol`], and bends its answer: with nothing bent it decides as
+/// what ships does, whatever that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Variant {
     /// Which faults it has, one bit each.
@@ -226,15 +228,20 @@ impl Law for Variant {
 
     fn overdue(&self, expires_at: Time, now: Time) -> bool {
         let until = expires_at.plus(self.grace);
-        now > until || (self.has(Fault::ExpiresAtDeadline) && now == until)
+        Protocol.overdue(until, now) || (self.has(Fault::ExpiresAtDeadline) && now == until)
     }
 
     fn lapsed(&self, claimed_at: Time, claim_ttl: Option<Millis>, now: Time) -> bool {
-        let Some(ttl) = claim_ttl else { return self.has(Fault::LapsesUnbounded) && now > claimed_at };
-        let wrapped = Time(claimed_at.0.wrapping_add(ttl.0));
-        let until = if self.has(Fault::LapseWraps) { wrapped } else { claimed_at.plus(ttl) };
-        let until = if self.has(Fault::LapsesLate) { until.plus(Millis(1)) } else { until };
-        now > until || (self.has(Fault::LapsesAtDeadline) && now == until)
+        let Some(ttl) = claim_ttl else {
+            let after_a_moment = self.has(Fault::LapsesUnbounded) && now > claimed_at;
+            return Protocol.lapsed(claimed_at, None, now) || after_a_moment;
+        };
+        if self.has(Fault::LapseWraps) {
+            return now > Time(claimed_at.0.wrapping_add(ttl.0));
+        }
+        let late = u64::from(self.has(Fault::LapsesLate));
+        Protocol.lapsed(claimed_at.plus(Millis(late)), claim_ttl, now)
+            || (self.has(Fault::LapsesAtDeadline) && now == claimed_at.plus(ttl))
     }
 
     fn held_against<N: Names>(&self, command: &Command<N>, now: Time) -> Time {
@@ -252,13 +259,18 @@ impl Law for Variant {
         } else if sweep && self.has(Fault::SweepsAhead) {
             now.plus(Millis(1))
         } else {
-            now
+            Protocol.held_against(command, now)
         }
     }
 
-    fn is_target<N: Names>(&self, record: &Record<N>, by: &N::Agent) -> bool {
-        let author = record.author == *by && record.state == State::Pending;
-        record.target == *by || self.has(Fault::AnybodyIsTarget) || (author && self.has(Fault::AuthorAccepts))
+    fn is_target<N: Names>(&self, record: &Record<N>, command: &Command<N>, by: &N::Agent) -> bool {
+        let author = record.author == *by;
+        let accepts = author && record.state == State::Pending;
+        let declines = author && record.claim().is_none() && matches!(command, Command::Reject { .. });
+        Protocol.is_target(record, command, by)
+            || self.has(Fault::AnybodyIsTarget)
+            || (accepts && self.has(Fault::AuthorAccepts))
+            || (declines && self.has(Fault::AuthorDeclines))
     }
 
     fn is_party<N: Names>(&self, record: &Record<N>, agent: &N::Agent) -> bool {
@@ -266,7 +278,7 @@ impl Law for Variant {
     }
 
     fn is_author<N: Names>(&self, author: &N::Agent, sender: &N::Agent) -> bool {
-        author == sender || self.has(Fault::AnybodyIsAuthor)
+        Protocol.is_author::<N>(author, sender) || self.has(Fault::AnybodyIsAuthor)
     }
 
     fn again<N: Names>(&self, known: &Record<N>, offered: &Start<N>) -> Again {
@@ -276,15 +288,15 @@ impl Law for Variant {
             || (self.has(Fault::DeadlineRefreshed) && known.state == State::Pending)
         {
             Again::Replace
-        } else if same || of_author || self.has(Fault::BytesIgnored) {
+        } else if of_author || self.has(Fault::BytesIgnored) {
             Again::Repeat
         } else {
-            Again::Conflict
+            Protocol.again(known, offered)
         }
     }
 
     fn on_record<N: Names>(&self, artifact: &Start<N>, now: Time) -> Record<N> {
-        let record = artifact.pending(now);
+        let record = Protocol.on_record(artifact, now);
         if self.has(Fault::LimitForgotten) { Record { claim_ttl: None, ..record } } else { record }
     }
 
@@ -296,20 +308,22 @@ impl Law for Variant {
     }
 
     fn repeats_accept<N: Names>(&self, claim: &Claim<N>, claim_id: Option<&N::Claim>) -> bool {
-        let same = claim.id.as_ref() == claim_id;
-        (same && (claim_id.is_some() || self.has(Fault::AnonymousRepeats))) || self.has(Fault::EverybodyWins)
+        let anonymous = claim.id.is_none() && claim_id.is_none();
+        Protocol.repeats_accept(claim, claim_id)
+            || (anonymous && self.has(Fault::AnonymousRepeats))
+            || self.has(Fault::EverybodyWins)
     }
 
     fn completes_unclaimed(&self) -> bool {
-        self.has(Fault::CompletesUnclaimed)
+        Protocol.completes_unclaimed() || self.has(Fault::CompletesUnclaimed)
     }
 
     fn reopens_lapsed(&self) -> bool {
-        self.has(Fault::ReopensLapsed)
+        Protocol.reopens_lapsed() || self.has(Fault::ReopensLapsed)
     }
 
     fn answers_unwritten(&self) -> bool {
-        self.has(Fault::AnswersUnwritten)
+        Protocol.answers_unwritten() || self.has(Fault::AnswersUnwritten)
     }
 
     fn after_unknown(&self) -> AfterUnknown {
@@ -318,7 +332,7 @@ impl Law for Variant {
         } else if self.has(Fault::LostAnswerRetriedBlindly) {
             AfterUnknown::WriteAgain
         } else {
-            AfterUnknown::Reread
+            Protocol.after_unknown()
         }
     }
 
@@ -329,12 +343,12 @@ impl Law for Variant {
         } else if self.has(Fault::ConflictRetriedAsIs) {
             AfterConflict::SameAgain
         } else {
-            AfterConflict::Redecide
+            Protocol.after_conflict(command)
         }
     }
 
     fn recognises<N: Names>(&self, claim: &Claim<N>, attempt: &N::Attempt) -> bool {
-        let own = claim.attempt.as_ref() == Some(attempt);
+        let own = Protocol.recognises::<N>(claim, attempt);
         (own && !self.has(Fault::AttemptForgotten)) || self.has(Fault::AttemptConfused)
     }
 
@@ -344,82 +358,82 @@ impl Law for Variant {
     }
 
     fn decides_at(&self, wall: Time, mark: Time) -> Time {
-        if self.has(Fault::ClockStepsBack) { wall } else { wall.max(mark) }
+        if self.has(Fault::ClockStepsBack) { wall } else { Protocol.decides_at(wall, mark) }
     }
 
     fn open_to_claims<N: Names>(&self, record: &Record<N>, now: Time) -> bool {
-        let overdue = self.overdue(record.expires_at, now);
-        match record.state {
-            State::Pending => !overdue || self.has(Fault::PollShowsOverdue),
-            State::Claimed(_) => self.has(Fault::PollShowsClaimed),
-            State::Completed { .. } | State::Rejected(_) => false,
-        }
+        let until = Record { expires_at: record.expires_at.plus(self.grace), ..record.clone() };
+        let early = self.has(Fault::ExpiresAtDeadline) && self.overdue(record.expires_at, now);
+        (Protocol.open_to_claims(&until, now) && !early)
+            || (self.has(Fault::PollShowsOverdue) && record.state == State::Pending)
+            || (self.has(Fault::PollShowsClaimed) && matches!(record.state, State::Claimed(_)))
     }
 
     fn arrival<N: Names>(&self, record: &Record<N>) -> Time {
-        let at = record.started_at;
+        let at = Protocol.arrival(record);
         if self.has(Fault::PollNewestFirst) { Time(u64::MAX - at.0) } else { at }
     }
 
     fn sweeps<N: Names>(&self, record: &Record<N>) -> bool {
-        match record.state {
-            State::Pending => !self.has(Fault::JanitorForgetsPending),
-            State::Claimed(_) => !self.has(Fault::JanitorForgetsClaims),
+        let forgotten = match record.state {
+            State::Pending => self.has(Fault::JanitorForgetsPending),
+            State::Claimed(_) => self.has(Fault::JanitorForgetsClaims),
             State::Completed { .. } | State::Rejected(_) => false,
-        }
+        };
+        Protocol.sweeps(record) && !forgotten
     }
 
     fn may_remove<N: Names>(&self, record: &Record<N>, retention: Millis, now: Time) -> bool {
-        let over = record.status().is_terminal() || self.has(Fault::RemovesUnfinished);
         let retention = if self.has(Fault::RemovesEarly) { Millis(0) } else { retention };
-        over && now > record.expires_at.plus(retention)
+        let unfinished = self.has(Fault::RemovesUnfinished) && now > record.expires_at.plus(retention);
+        Protocol.may_remove(record, retention, now) || unfinished
     }
 
     fn reads_clock_each_time<N: Names>(&self, command: &Command<N>) -> bool {
         let accept = matches!(command, Command::Accept { .. });
-        !(accept && self.has(Fault::ClockReadOnce))
+        Protocol.reads_clock_each_time(command) && !(accept && self.has(Fault::ClockReadOnce))
     }
 
     fn looks_again(&self) -> bool {
-        !self.has(Fault::PollForgotten)
+        Protocol.looks_again() && !self.has(Fault::PollForgotten)
     }
 
     fn poll_claims(&self) -> bool {
-        self.has(Fault::PollClaims)
+        Protocol.poll_claims() || self.has(Fault::PollClaims)
     }
 
     fn logs_first(&self) -> bool {
-        self.has(Fault::LogsFirst)
+        Protocol.logs_first() || self.has(Fault::LogsFirst)
     }
 
     fn decides_by_log(&self) -> bool {
-        self.has(Fault::DecidesByLog)
+        Protocol.decides_by_log() || self.has(Fault::DecidesByLog)
     }
 
     fn renews_claims(&self) -> bool {
-        self.has(Fault::RenewsClaims)
+        Protocol.renews_claims() || self.has(Fault::RenewsClaims)
     }
 
     fn shares_places(&self) -> bool {
-        self.has(Fault::SharesPlaces)
+        Protocol.shares_places() || self.has(Fault::SharesPlaces)
     }
 
     fn takes_first(&self) -> bool {
-        !self.has(Fault::ReadThenDelete)
+        Protocol.takes_first() && !self.has(Fault::ReadThenDelete)
     }
 
     fn stale(&self, accepted_at: Time, window: Millis, now: Time) -> bool {
-        let age = now.since(accepted_at);
-        let slack = Millis(u64::from(self.has(Fault::FreshBeyondWindow)));
-        age > Millis(window.0.saturating_add(slack.0)) || (self.has(Fault::StaleAtBoundary) && age == window)
+        let slack = u64::from(self.has(Fault::FreshBeyondWindow));
+        Protocol.stale(accepted_at, Millis(window.0.saturating_add(slack)), now)
+            || (self.has(Fault::StaleAtBoundary) && now.since(accepted_at) == window)
     }
 
     fn dated_ahead(&self, accepted_at: Time, now: Time) -> bool {
-        accepted_at > now && !self.has(Fault::FutureIsFresh)
+        Protocol.dated_ahead(accepted_at, now) && !self.has(Fault::FutureIsFresh)
     }
 
     fn undated_is_fresh(&self) -> bool {
-        self.has(Fault::UndatedIsFresh)
+        Protocol.undated_is_fresh() || self.has(Fault::UndatedIsFresh)
     }
 
     /// Its faults and settings with `+` between, or the protocol's name where there are none.

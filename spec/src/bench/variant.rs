@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 
 use handoff_kernel::rules::{Rule, Rules};
-use handoff_kernel::testing::variant::{Fault, Variant as Law};
+use handoff_kernel::testing::variant::{Fault, Machine, Variant as Law};
 use handoff_kernel::time::Millis;
 use serde::Deserialize;
 
 use super::worlds::worlds;
+use crate::bootstrap::Bootstrap;
 use crate::check::{Expect, Finding, Limits, Name, Report, Watch, look};
 use crate::explorer::Progress;
 use crate::hubs::{Config, Faults, Hubs, bounds, live, sound};
@@ -156,8 +157,12 @@ pub struct Plan {
     pub breaks: Vec<Property>,
     /// The worlds, as they are with what is different.
     pub worlds: Vec<(String, Config)>,
-    /// Whether the step is looked at by induction too.
-    pub induction: bool,
+    /// Whether the step is looked at by induction too, and the bootstrap.
+    pub whole: bool,
+    /// What the file gives up, by its ids.
+    pub given_up: Vec<String>,
+    /// Whether anything at all is different of law or worlds.
+    pub differs: bool,
 }
 
 /// All worlds in which a variant can be tried, by name: those of the bench, and those of `check` in which the protocol
@@ -191,6 +196,9 @@ impl Plan {
     /// What is wrong with it, and what there is instead, as a sentence.
     pub fn parse(name: &str, text: &str) -> Result<Self, String> {
         let variant: Variant = toml::from_str(text).map_err(|error| error.to_string())?;
+        if variant.says.trim().is_empty() || variant.says.contains(char::is_control) {
+            return Err("says: tell in one line what is different".into());
+        }
         let mut law = Law::default();
         for bend in &variant.law.bend {
             let fault = Fault::named(bend).ok_or_else(|| {
@@ -210,34 +218,69 @@ impl Plan {
                 }
             }
         }
-        let breaks = variant.breaks.iter().map(|id| property(id)).collect::<Result<_, _>>()?;
+        let breaks = variant.breaks.iter().map(|id| property(id)).collect::<Result<Vec<_>, _>>()?;
+        for property in &breaks {
+            let asked_for = match property {
+                Property::Rule(rule) => rules.has(*rule),
+                Property::Refinement | Property::Frame | Property::Own(_) => beside.contains(property),
+            };
+            if !asked_for {
+                let id = property.id();
+                return Err(format!(
+                    "{id} should break and is given up: take it out of `breaks` or of `without`"
+                ));
+            }
+        }
         let all = all_worlds();
         let mut chosen = Vec::new();
         for only in &variant.world.only {
             let of_name = |(id, config): &&(String, Config)| id == only || config.name == *only;
-            let found = all.iter().find(of_name).ok_or_else(|| {
-                format!("there is no world {only:?}; `handoff-spec variant --list` names them")
-            })?;
-            chosen.push(found.clone());
+            let found: Vec<_> = all.iter().filter(of_name).collect();
+            match found[..] {
+                [one] => chosen.push(one.clone()),
+                [] => {
+                    return Err(format!(
+                        "there is no world {only:?}; `handoff-spec variant --list` names them"
+                    ));
+                }
+                _ => {
+                    let ids: Vec<_> = found.iter().map(|(id, _)| id.as_str()).collect();
+                    return Err(format!("the world {only:?} is one of several: {}", ids.join(", ")));
+                }
+            }
         }
-        let induction = chosen.is_empty();
+        let whole = chosen.is_empty();
+        let of_bootstraps = law.faults().find(|fault| fault.machine() == Machine::Bootstrap);
+        if let (Some(fault), false) = (of_bootstraps, whole) {
+            let name = fault.name();
+            return Err(format!(
+                "{name} is of the bootstrap, which none of these worlds has: leave out `only`"
+            ));
+        }
         let is_bound = |(id, _): &(String, Config)| id.starts_with(BOUND);
-        let worlds =
-            if induction { all.into_iter().filter(|world| !is_bound(world)).collect() } else { chosen };
+        let worlds = if whole { all.into_iter().filter(|world| !is_bound(world)).collect() } else { chosen };
         let worlds = worlds.into_iter().map(|(id, config)| {
-            let config = variant.world.over(config, name, rules)?;
+            let config = variant.world.over(config, name, rules, law.grace)?;
             Ok((id, config))
         });
         let worlds = worlds.collect::<Result<_, String>>()?;
-        Ok(Self { name: name.to_owned(), says: variant.says, law, rules, beside, breaks, worlds, induction })
+        let differs = law != Law::default() || variant.world.differs();
+        let given_up = variant.rules.without;
+        let name = name.to_owned();
+        Ok(Self { name, says: variant.says, law, rules, beside, breaks, worlds, whole, given_up, differs })
     }
 
     /// Tries it, in one world after the other. A world with more states than this is cut off.
     pub fn run(&self, max_states: u64, watch: Watch<'_>) -> Tried {
         let mut tried = Tried::default();
-        if self.induction {
+        if self.whole {
             let proof = proof::prove_some(&self.law, Size::QUICK, self.rules);
             tried.add_proof(&proof, &self.law);
+            let sessions = Bootstrap { faults: 0, ..Bootstrap::new(self.law) };
+            let says = "Sessions reach for one bootstrap, die, and find it stale.".to_owned();
+            let name = Name { trace: format!("{}-bootstrap", self.name), says };
+            let limits = Limits { max_states, second: false, symmetry: false };
+            tried.add("bootstrap/sessions", look(&sessions, &name, Expect::Holds, limits, watch), self);
         }
         for (id, config) in &self.worlds {
             let name = Name {
@@ -254,15 +297,25 @@ impl Plan {
 }
 
 impl WorldPart {
+    fn differs(&self) -> bool {
+        *self != (Self { only: self.only.clone(), ..Self::default() })
+    }
+
     /// A world with what is different of it.
-    fn over(&self, mut config: Config, variant: &str, rules: Rules) -> Result<Config, String> {
+    fn over(&self, mut config: Config, variant: &str, rules: Rules, grace: Millis) -> Result<Config, String> {
         config.rules = rules;
+        // All that is asked for, and not only what the world is about.
+        config.watch = None;
         // What must be reached of the protocol need not be reached of this.
         config.witnesses = &[];
-        if *self != (Self { only: self.only.clone(), ..Self::default() }) {
+        if self.differs() || grace != Millis(0) {
             config.name = format!("{} of {variant}", config.name).into();
         }
         config.hubs = self.hubs.unwrap_or(config.hubs);
+        // Where time passes, it passes until a deadline that comes later has passed too.
+        if config.time.0 < config.time.1 {
+            config.time.1 = config.time.1.saturating_add(grace.0);
+        }
         config.time = self.time_ms.unwrap_or(config.time);
         config.epsilon = self.epsilon_ms.unwrap_or(config.epsilon);
         config.delta = self.delta_ms.or(config.delta);
@@ -277,10 +330,16 @@ impl WorldPart {
         }
         let (begin, end) = config.time;
         if begin > end || end - begin > 20 {
-            return Err(format!("time_ms = [{begin}, {end}]: it ends when it begins or at most 20 ms later"));
+            return Err(format!(
+                "time_ms = [{begin}, {end}]: the end comes after the beginning, by at most 20 ms, grace_ms included"
+            ));
         }
         if config.epsilon > 3 {
-            return Err(format!("epsilon_ms = {}: at most 3, or there is no end of clocks", config.epsilon));
+            return Err(format!("epsilon_ms = {}: at most 3", config.epsilon));
+        }
+        let most = config.faults.most();
+        if most > 4 || config.sweeps > 4 {
+            return Err("faults and sweeps: at most 4 of a kind, or nobody lives to see the end".into());
         }
         Ok(config)
     }
@@ -331,14 +390,18 @@ impl Tried {
         expected.or(self.broken.first())
     }
 
-    /// Whether it broke what it should, and if it should break nothing, nothing. What should break must; that others
-    /// break too is in the nature of a broken law.
+    /// What should break and does not.
+    pub fn unbroken<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = &'p Property> {
+        let broken: BTreeSet<_> = self.broken.iter().map(|broken| broken.property).collect();
+        plan.breaks.iter().filter(move |property| !broken.contains(property))
+    }
+
+    /// Whether it broke at least what it should, and if it should break nothing, nothing: that others break too is in the
+    /// nature of a broken law.
     #[must_use]
     pub fn is_as_expected(&self, plan: &Plan) -> bool {
-        let broken: BTreeSet<_> = self.broken.iter().map(|broken| broken.property).collect();
-        self.cut_off.is_empty()
-            && plan.breaks.is_empty() == broken.is_empty()
-            && plan.breaks.iter().all(|property| broken.contains(property))
+        let as_little = !plan.breaks.is_empty() || self.broken.is_empty();
+        self.cut_off.is_empty() && as_little && self.unbroken(plan).next().is_none()
     }
 
     fn add_proof(&mut self, proof: &Proof, law: &Law) {

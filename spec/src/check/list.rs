@@ -261,19 +261,10 @@ fn mutants() -> Check {
         run: Box::new(|_, _| {
             let stopwatch = Stopwatch::start();
             let matrix = Matrix::of_all();
-            let finding = |rule: Rule, how| Finding { property: rule.to_string(), how, trace: None };
-            let survivors = matrix.survivors().map(|row| {
-                let caught: Vec<_> = row.caught.keys().map(|rule| format!("{rule:?}")).collect();
-                let by = if caught.is_empty() { "nothing".into() } else { caught.join(", ") };
-                let how = format!("the fault {} was not caught by it, but by {by}", row.fault.name());
-                finding(row.fault.caught_by(), how)
-            });
-            let needless = matrix.needless().map(|rule| {
-                finding(rule, "no seeded fault needs it: without it, all that it catches is caught by others".into())
-            });
-            let unconfirmed = matrix.unconfirmed().into_iter().map(|(fault, rule, why)| {
-                let how = format!("the kernel does not live through again how it catches {}: {why}", fault.name());
-                finding(rule, how)
+            let findings = matrix.findings().into_iter().map(|(rule, how)| Finding {
+                property: rule.to_string(),
+                how,
+                trace: None,
             });
             let kills = matrix.rows.iter().map(|row| {
                 let rules = row.caught.keys().map(|rule| format!("{rule:?}"));
@@ -284,7 +275,7 @@ fn mutants() -> Check {
             });
             Report {
                 reached: matrix.reached,
-                findings: survivors.chain(needless).chain(unconfirmed).collect(),
+                findings: findings.collect(),
                 kills: kills.collect(),
                 needed: needed.collect(),
                 seconds: stopwatch.elapsed().as_secs_f64(),

@@ -30,7 +30,7 @@ pub(super) struct Args {
     /// For people or for programs
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Exit with 0 if what breaks is what the file expects by `breaks`, and with 1 otherwise
+    /// Exit with 0 if at least that breaks which the file says by `breaks`, or nothing if it says nothing; with 1 otherwise
     #[arg(long)]
     as_expected: bool,
     /// Cut off each world that has more unique states than this; the exit code is 3 then
@@ -120,8 +120,14 @@ fn shown<'t>(tried: &'t Tried, plan: &Plan) -> Option<(Trace, &'t Broken)> {
 
 fn text(plan: &Plan, tried: &Tried, seconds: f64, files: Option<&str>, most: u64) -> String {
     let mut out = format!("{}: {}\nlaw: {}\n", plan.name, plan.says, plan.law.name());
+    if !plan.given_up.is_empty() {
+        out += &format!("given up: {}\n", plan.given_up.join(", "));
+    }
+    if !plan.differs {
+        out += "nothing of law or worlds is different: this is the protocol\n";
+    }
     let Tried { worlds, reached, cut_off, unmade, .. } = tried;
-    let induction = if plan.induction { " and by induction" } else { "" };
+    let induction = if plan.whole { ", a bootstrap, and by induction" } else { "" };
     let looked = format!(
         "{}{induction}, {} states, {} edges, {seconds:.1} s\n",
         counted(*worlds, "world"),
@@ -134,11 +140,20 @@ fn text(plan: &Plan, tried: &Tried, seconds: f64, files: Option<&str>, most: u64
         if let Some(files) = files {
             out += &format!("\npicture: {files}.svg (and .mmd for Mermaid; the trace is {files}.ndjson)\n");
         }
-        for broken in tried.broken.iter().filter(|other| other.property != broken.property) {
+        let mut others = tried.broken.iter().filter(|other| other.property != broken.property).peekable();
+        let more = others.peek().is_some();
+        for broken in others {
             out += &format!("also broken: {}\n", said(broken));
+        }
+        if more {
+            out += "to see the way to another, put it first in `breaks`\n";
         }
     } else if cut_off.is_empty() {
         out += "\nholds: every rule that is asked for\n";
+    }
+    let unbroken: Vec<_> = tried.unbroken(plan).map(|property| property.id()).collect();
+    if !unbroken.is_empty() {
+        out += &format!("should break and does not: {}\n", unbroken.join(", "));
     }
     for world in cut_off {
         out += &format!(
@@ -162,6 +177,7 @@ struct Json<'t> {
     variant: &'t str,
     says: &'t str,
     law: String,
+    given_up: &'t [String],
     result: &'static str,
     as_expected: bool,
     broken: Vec<JsonBroken<'t>>,
@@ -199,6 +215,7 @@ fn json(plan: &Plan, tried: &Tried, seconds: f64, files: Option<String>) -> Resu
         variant: &plan.name,
         says: &plan.says,
         law: plan.law.name(),
+        given_up: &plan.given_up,
         result,
         as_expected: tried.is_as_expected(plan),
         broken: broken.collect(),

@@ -181,6 +181,14 @@ impl Faults {
         cuts: 0,
         clock_steps: 0,
     };
+
+    /// How often the most frequent may happen.
+    #[must_use]
+    pub fn most(self) -> u8 {
+        let Self { lost_answers, failures, pauses, crashes, losses, doubles, cuts, clock_steps } = self;
+        let all = [lost_answers, failures, pauses, crashes, losses, doubles, cuts, clock_steps];
+        all.into_iter().fold(0, u8::max)
+    }
 }
 
 impl Config {

@@ -40,11 +40,9 @@ pub(super) fn renewed(record: &Record<Small>, now: Time) -> Option<Record<Small>
 impl<L: Law + Ord> Hubs<L> {
     pub(super) fn loaded(&self, state: &State<L>, handoff: u8) -> Option<Stored<Small>> {
         let at = usize::from(handoff);
-        by_log(
-            &self.law,
-            state.registers[at].stored.clone(),
-            state.logged.get(at).copied().unwrap_or_default(),
-        )
+        // Where an event is one commit with its record, the log has it as soon as the store has the record.
+        let logged = state.logged.get(at).copied().unwrap_or(1);
+        by_log(&self.law, state.registers[at].stored.clone(), logged)
     }
 
     /// The event of what is about to be written, written before it.

@@ -100,7 +100,7 @@ pub fn replay(trace: &Trace, law: Variant) -> Result<(), String> {
         answers: BTreeMap::new(),
         winners: BTreeMap::new(),
         history: past::past(Rules::ALL, &records.iter().collect::<Vec<_>>()),
-        logged: BTreeMap::new(),
+        logged: records.iter().map(|record| (record.id, Logged::that_made(record).count())).collect(),
         breaches: Vec::new(),
     };
     let (mut time, mut step) = (0, 0);
@@ -291,7 +291,11 @@ impl Replay<'_> {
         let outcome = match told.outcome {
             OutcomeKind::Loaded => {
                 let stored = self.registers.get(&id).and_then(|(stored, _)| stored.clone());
-                let logged = self.logged.get(&id).copied().unwrap_or_default();
+                let logged = if self.trace.header.log_follows {
+                    self.logged.get(&id).copied().unwrap_or_default()
+                } else {
+                    1
+                };
                 Outcome::Loaded(duty::by_log(&self.law, stored, logged))
             }
             OutcomeKind::Written => Outcome::Written,

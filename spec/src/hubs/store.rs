@@ -90,6 +90,9 @@ impl<L: Law + Ord> Hubs<L> {
         let Late { hub, asker, command, expected, next, event, .. } = state.late.remove(late);
         let write = Write { hub, asker, command: &command, expected, next: &next, event: &event };
         let took_effect = self.write(state, &write);
+        if let Some(displaced) = self.displaced(state, &next, &event).filter(|_| took_effect) {
+            self.lose_place(state, displaced, story);
+        }
         story.tell(|| {
             let event = trace::Event::Follows {
                 operation: asker.key(hub),

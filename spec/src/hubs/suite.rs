@@ -328,3 +328,24 @@ pub fn smallest() -> Config {
         ..Config::PLAIN
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use handoff_kernel::rules::Rules;
+
+    #[test]
+    fn every_configuration_asks_for_every_rule_and_is_watched() {
+        for profile in Profile::ALL {
+            for (id, config) in configurations(profile) {
+                assert_eq!(config.rules, Rules::ALL, "{id}");
+                assert!(
+                    config.history || !config.promises.is_empty(),
+                    "{id} is not watched by the history checkers"
+                );
+                let about_one = id.starts_with("dropped/") || id.starts_with("bound/");
+                assert!(config.watch.is_none() || about_one, "{id} looks for one rule only");
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What the lines of hubs, their store and their clients look like.
 
 use super::{Life, Mark};
-use crate::trace::{EffectKind, Event, Line, OutcomeKind, RecordText, Trace};
+use crate::trace::{Ask, EffectKind, Event, Line, OutcomeKind, RecordText, Trace};
 
 fn known(record: Option<&RecordText>) -> String {
     record.map_or_else(|| "nothing".to_owned(), ToString::to_string)
@@ -35,7 +35,9 @@ pub(super) fn marks(trace: &Trace, at: usize) -> Vec<Mark> {
             let text = format!("#{operation}: {command}, on {handoff}");
             match asker {
                 Some(asker) => vec![Mark::arrow(client(&asker.client), host, text)],
-                None => vec![Mark::note(host, format!("janitor, {text}"))],
+                None if *command == Ask::Sweep => vec![Mark::note(host, format!("janitor, {text}"))],
+                // Of a record that nobody may ever see nobody says who asks.
+                None => vec![Mark::note(host, text)],
             }
         }
         Event::Effect { operation, effect, outcome, record, took_effect, may_follow, held } => {
