@@ -72,7 +72,9 @@ of_the_protocol_and_of_a_variant_without_a_fault! {
         for (author, target) in AGENTS.into_iter().flat_map(|one| AGENTS.map(|other| (one, other))) {
             let record = Record { author, target, ..record(Time(3), None, State::Pending) };
             for agent in AGENTS {
-                assert_eq!(law.is_target(&record, &agent), agent == target);
+                for command in commands(END) {
+                    assert_eq!(law.is_target(&record, &command, &agent), agent == target, "{command:?}");
+                }
                 assert_eq!(law.is_party(&record, &agent), [author, target].contains(&agent));
                 assert_eq!(law.is_author::<Small>(&author, &agent), agent == author);
             }
