@@ -22,6 +22,9 @@ fn every_fault_of_step_that_a_single_table_can_show_changes_it() {
         .into_iter()
         .filter(|fault| fault.machine() == Machine::Step && render(&Variant::with(*fault)) == table)
         .collect();
-    // They need a claim without a time limit, one without end, and to see what is on record.
-    assert_eq!(unseen, [Fault::LapsesUnbounded, Fault::LapseWraps, Fault::LimitForgotten]);
+    // They need a claim without a time limit, one without end, to see what is on record, and an author that rejects.
+    assert_eq!(
+        unseen,
+        [Fault::LapsesUnbounded, Fault::LapseWraps, Fault::AuthorDeclines, Fault::LimitForgotten]
+    );
 }

@@ -116,7 +116,7 @@ fn a_counterexample_that_tells_what_the_kernel_does_not_do_is_refused() {
         replay(&forged).unwrap_err()
     };
     assert!(
-        refused(|forged| forged.header.rule = "S2".into()).contains("S2 is not broken at the end, but [S14]")
+        refused(|forged| forged.header.rule = "S2".into()).contains("S2 is not broken at the end, but [S14")
     );
     assert!(refused(|forged| forged.header.law = PROTOCOL.into()).contains("the kernel"));
     assert!(refused(|forged| drop(forged.lines.pop())).contains("it ends before its last answer"));
