@@ -79,6 +79,9 @@ fn a_rule_that_is_left_out_catches_nothing_and_what_it_alone_caught_is_alive() {
         (Fault::ClockStepsBack, Rule::S4),
         (Fault::PollForgotten, Rule::L2),
         (Fault::LogsFirst, Rule::S10),
+        // Caught by the judges of the models alone.
+        (Fault::ClockReadOnce, Rule::S3),
+        (Fault::PollClaims, Rule::S2),
     ] {
         let caught = |rules| row(fault, rules).0.caught.into_keys().collect::<Vec<_>>();
         assert_eq!(caught(Rules::ALL), [rule], "{fault:?}");
@@ -111,6 +114,11 @@ fn a_fault_that_is_not_caught_and_a_rule_that_is_not_needed_are_told() {
 
 #[test]
 fn a_way_that_the_kernel_does_not_go_is_told() {
+    for fault in [Fault::PollClaims, Fault::SharesPlaces, Fault::DecidesByLog, Fault::LogsFirst] {
+        let rows = vec![row(fault, Rules::ALL).0];
+        let matrix = Matrix { rows, needed: BTreeMap::new(), reached: Progress::default() };
+        assert_eq!(matrix.unconfirmed(), [], "{fault:?}: the kernel goes this way too");
+    }
     let (mut caught, _) = row(Fault::RenewsClaims, Rules::ALL);
     let way = caught.caught.get_mut(&Rule::S1).unwrap();
     way.trace.header.law = "protocol".into();

@@ -213,3 +213,20 @@ fn in_parallel<T: Send, R: Send>(all: Vec<T>, with: impl Fn(T) -> R + Sync) -> V
     });
     done.into_inner().expect("every thread has ended").into_values().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_needed_only_if_the_fault_is_alive_when_it_is_looked_for_again() {
+        let alone = |fault: Fault, rule: Rule| {
+            let (mut row, _) = row(fault, Rules::ALL);
+            row.caught.retain(|caught, _| *caught == rule);
+            assert_eq!(row.caught.len(), 1);
+            survivor(rule, &[row]).0
+        };
+        assert_eq!(alone(Fault::AnybodyDeclines, Rule::S6), Some(Fault::AnybodyDeclines));
+        assert_eq!(alone(Fault::AnybodyHolds, Rule::S6), None, "S9 catches it too, whatever the row says");
+    }
+}

@@ -247,46 +247,20 @@ fn rates(ran: &[Ran]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use handoff_kernel::testing::variant::{Fault, Variant};
-    use handoff_spec::check::list;
-    use handoff_spec::proof::{Cti, Size, prove, trace};
+    use handoff_kernel::testing::variant::Fault;
 
     use super::super::compare;
+    use super::super::tests::{induction, missed, plan as any_plan, ran};
     use super::*;
     use crate::cli::BROKEN;
-    use crate::run::Format;
 
     fn plan(verbose: bool) -> Plan {
-        Plan {
-            profile: Profile::Quick,
-            rule: None,
-            only: None,
-            format: Format::Text,
-            verbose,
-            out: None,
-            symmetry: false,
-            second: false,
-            max_states: None,
-            record: None,
-            progress: None,
-        }
-    }
-
-    fn ran(id: &str, findings: Vec<Finding>) -> Ran {
-        let check = list(Profile::Quick).into_iter().find(|check| check.id == id).unwrap();
-        Ran { check, report: Report { findings, ..Report::default() } }
+        Plan { verbose, ..any_plan() }
     }
 
     /// What induction finds of a law that lets claims lapse too early.
     fn lapses_early() -> Vec<Finding> {
-        let law = Variant::with(Fault::LapsesUnbounded);
-        let broken = prove(&law, Size::QUICK).broken;
-        let finding = |cti: Cti| Finding {
-            property: cti.rule.to_string(),
-            how: format!("{}\n{cti}", cti.conjunct),
-            trace: Some(trace(&cti, "lapses_unbounded")),
-        };
-        broken.into_iter().map(finding).collect()
+        induction(Fault::LapsesUnbounded)
     }
 
     /// The same rule broken in a model, by a longer way, and another by a shorter one.
@@ -295,10 +269,6 @@ mod tests {
         trace.header.model = "hubs".into();
         trace.lines.iter_mut().for_each(|line| line.step = if shorter { 0 } else { 9 });
         Finding { property: property.to_string(), how: "so it is".into(), trace: Some(trace) }
-    }
-
-    fn missed(property: &str, how: &str) -> Finding {
-        Finding { property: property.into(), how: how.into(), trace: None }
     }
 
     #[test]

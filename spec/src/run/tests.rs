@@ -12,7 +12,7 @@ use super::*;
 
 const PROTOCOL: &str = include_str!("../../PROTOCOL.md");
 
-fn plan() -> Plan {
+pub(super) fn plan() -> Plan {
     Plan {
         profile: Profile::Quick,
         rule: None,
@@ -28,7 +28,7 @@ fn plan() -> Plan {
     }
 }
 
-fn ran(id: &str, findings: Vec<Finding>) -> Ran {
+pub(super) fn ran(id: &str, findings: Vec<Finding>) -> Ran {
     let check = list(Profile::Quick).into_iter().find(|check| check.id == id).unwrap();
     Ran { check, report: Report { findings, ..Report::default() } }
 }
@@ -40,7 +40,7 @@ fn cut(id: &str, findings: Vec<Finding>) -> Ran {
 }
 
 /// What induction finds of this law.
-fn induction(fault: Fault) -> Vec<Finding> {
+pub(super) fn induction(fault: Fault) -> Vec<Finding> {
     let finding = |cti: Cti| Finding {
         property: cti.rule.to_string(),
         how: format!("{}\n{cti}", cti.conjunct),
@@ -49,7 +49,7 @@ fn induction(fault: Fault) -> Vec<Finding> {
     prove(&Variant::with(fault), Size::QUICK).broken.into_iter().map(finding).collect()
 }
 
-fn missed(property: &str, how: &str) -> Finding {
+pub(super) fn missed(property: &str, how: &str) -> Finding {
     Finding { property: property.into(), how: how.into(), trace: None }
 }
 
