@@ -14,6 +14,7 @@ pub mod cli;
 pub mod clock;
 #[cfg(feature = "server")]
 pub mod demo;
+pub mod disk;
 mod files;
 pub mod relay;
 pub mod request;
