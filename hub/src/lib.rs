@@ -15,6 +15,7 @@ pub mod clock;
 #[cfg(feature = "server")]
 pub mod demo;
 pub mod disk;
+pub mod events;
 mod files;
 pub mod relay;
 pub mod request;
