@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use handoff_kernel::ident::AgentId;
+use handoff_kernel::time::Millis;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -28,6 +29,16 @@ pub struct ServeOptions {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8787", value_parser = address)]
     listen: SocketAddr,
+    /// Remove what is completed or rejected so long after its `expires_at`, and the events of that time; such as 30d,
+    /// 12h or 0s. Unless this is given, everything is kept
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    retain: Option<Millis>,
+}
+
+impl ServeOptions {
+    fn config(&self) -> Config {
+        Config { retain: self.retain, ..Config::on(self.data.clone()) }
+    }
 }
 
 /// What can be done about tokens.
@@ -74,10 +85,16 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "it must be IP:PORT, such as 127.0.0.1:8787")
 }
 
+fn duration(text: &str) -> Result<Millis, String> {
+    let duration =
+        humantime::parse_duration(text).map_err(|error| format!("{error}; say for instance 30d or 12h"))?;
+    u64::try_from(duration.as_millis()).map(Millis).map_err(|_| "it is longer than any time".to_owned())
+}
+
 /// `serve`: until a signal says stop.
 #[must_use]
 pub fn serve(options: &ServeOptions) -> ExitCode {
-    let config = Config::on(options.data.clone());
+    let config = options.config();
     ended(in_runtime(run(&config, options.listen, SystemClock::start(), |server| server)))
 }
 
@@ -89,7 +106,7 @@ pub fn serve_for_tests(
     clock: Option<crate::clock::TestClock>,
     janitor: bool,
 ) -> ExitCode {
-    let config = Config { janitor, ..Config::on(options.data.clone()) };
+    let config = Config { janitor, ..options.config() };
     ended(match clock {
         None => in_runtime(run(&config, options.listen, SystemClock::start(), |server| server)),
         Some(clock) => {

@@ -9,13 +9,15 @@
 //! come out in two types: [`Ready`] may go at once, for it rests on what is durable already; a [`Committed`] exists
 //! only after the flush of its batch. Nobody can send the second too early, because there is nothing to send.
 
+mod poll;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
-use handoff_kernel::law::{Law as _, Protocol};
+use handoff_kernel::law::Protocol;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::refusal::{Field, Refusal};
@@ -23,10 +25,13 @@ use handoff_kernel::step::seen_by;
 use handoff_kernel::time::{Millis, Time};
 
 use crate::clock::{Clock, DecidingClock};
-use crate::request::{Asker, Health, Reply, Request, Shown, Story, Ticket};
+use crate::disk::{Disk, RealDisk};
+use crate::request::{Asker, Health, Reply, Request, Story, Ticket};
 use crate::store::{
-    Adoption, Batch, DirectoryStore, Loaded, Noticed, OpenError, StoreDown, Unreadable, Write,
+    Adoption, Batch, DirectoryStore, Loaded, Noticed, OpenError, Opened, Options, StoreDown, Unreadable,
+    Write,
 };
+use poll::Waiting;
 
 /// The reason on record when a same-host agent moved a file to `rejected/` itself.
 const NEIGHBOUR_REASON: &str = "\"rejected by a same-host agent\"";
@@ -38,8 +43,19 @@ const RETRY_AFTER: Millis = Millis(1000);
 /// times in its life at the most.
 const MOST_TURNS: u32 = 16;
 
-/// How often the directories are listed for what same-host agents did, when there is a lot to list.
+/// How often the directories are listed for what same-host agents did, when there is a lot to list: where the system
+/// gives no hints, and where it does.
 const LOOK_EVERY: Millis = Millis(500);
+const LOOK_EVERY_ALL_THE_SAME: Millis = Millis(5000);
+
+/// Listing takes one part in so many of the time, at the most.
+const LOOK_SHARE: u64 = 50;
+
+/// How often retention looks at a few files.
+const PRUNE_EVERY: Millis = Millis(200);
+
+/// So many bytes of artifacts go into one flush at the most; one may be longer by itself.
+const BATCH_BYTES: usize = 1024 * 1024;
 
 /// So few live handoffs are listed at every tick.
 const FEW: usize = 64;
@@ -52,13 +68,17 @@ pub struct Config {
     /// Whether deadlines are swept when they pass. Without it every answer is the same, and files stay in
     /// `handoff/` and `claimed/` until somebody asks for them.
     pub janitor: bool,
+    /// How long after its `expires_at` a terminal handoff is kept; none keeps everything.
+    pub retain: Option<Millis>,
+    /// How the store is set up.
+    pub store: Options,
 }
 
 impl Config {
     /// The default set-up on this data directory.
     #[must_use]
-    pub const fn on(data: PathBuf) -> Self {
-        Self { data, janitor: true }
+    pub fn on(data: PathBuf) -> Self {
+        Self { data, janitor: true, retain: None, store: Options::default() }
     }
 }
 
@@ -82,20 +102,13 @@ struct Running {
     turns: u32,
 }
 
-/// A poll that waits.
-#[derive(Debug)]
-struct Waiting {
-    target: AgentId,
-    /// In steady time.
-    until: Millis,
-}
-
 /// See the module's documentation.
 #[derive(Debug)]
-pub struct Relay<C: Clock> {
-    store: DirectoryStore,
+pub struct Relay<C: Clock, D: Disk = RealDisk> {
+    store: DirectoryStore<D>,
     clock: DecidingClock<C>,
     janitor: bool,
+    retain: Option<Millis>,
     attempts: u64,
     /// Decided, and to be written by the next commit: at most one of a handoff.
     batch: Vec<Running>,
@@ -109,6 +122,8 @@ pub struct Relay<C: Clock> {
     ready: Vec<(Ticket, Reply)>,
     /// In steady time: when the directories are listed next.
     look_at: Millis,
+    /// In steady time: when retention goes on.
+    prune_at: Millis,
     /// In steady time: when the janitor goes on after the store could not do what it asked.
     resume_at: Millis,
     health: Health,
@@ -121,11 +136,28 @@ impl<C: Clock> Relay<C> {
     /// # Errors
     /// One sentence that says what to do.
     pub fn open(config: &Config, clock: C) -> Result<Self, OpenError> {
-        let (store, mark, moved) = DirectoryStore::open(&config.data, clock.wall())?;
+        let (store, opened) = DirectoryStore::open(&config.data, config.store, clock.wall())?;
+        Ok(Self::new(store, opened, config, clock))
+    }
+}
+
+impl<C: Clock, D: Disk> Relay<C, D> {
+    /// Stands ready on a data directory that is somewhere else than on the machine's own disk.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub fn on(disk: D, config: &Config, clock: C) -> Result<Self, OpenError> {
+        let (store, opened) = DirectoryStore::on(disk, &config.data, config.store, clock.wall())?;
+        Ok(Self::new(store, opened, config, clock))
+    }
+
+    fn new(store: DirectoryStore<D>, opened: Opened, config: &Config, clock: C) -> Self {
+        let Opened { mark, noticed } = opened;
         let mut relay = Self {
             store,
             clock: DecidingClock::new(clock, mark),
             janitor: config.janitor,
+            retain: config.retain,
             attempts: 0,
             batch: Vec::new(),
             busy: BTreeSet::new(),
@@ -134,12 +166,13 @@ impl<C: Clock> Relay<C> {
             waiting: BTreeMap::new(),
             ready: Vec::new(),
             look_at: Millis(0),
+            prune_at: Millis(0),
             resume_at: Millis(0),
             health: Health::Ready,
             notes: Vec::new(),
         };
-        moved.into_iter().for_each(|noticed| relay.take_note(noticed));
-        Ok(relay)
+        noticed.into_iter().for_each(|noticed| relay.take_note(noticed));
+        relay
     }
 
     /// Takes one request. Its reply comes out of [`Self::drain`] or [`Self::commit`], under the same ticket.
@@ -207,11 +240,12 @@ impl<C: Clock> Relay<C> {
     pub fn tick(&mut self) {
         let now = self.clock.now();
         let steady = self.clock.steady();
-        if self.store.live() < FEW || steady >= self.look_at {
-            self.look_at = Millis(steady.0.saturating_add(LOOK_EVERY.0));
-            match self.store.notice(now) {
-                Ok(noticed) => noticed.into_iter().for_each(|noticed| self.take_note(noticed)),
-                Err(error) => self.notes.push(format!("The directories cannot be listed: {error}.")),
+        self.look(now, steady);
+        if let Some(retention) = self.retain.filter(|_| steady >= self.prune_at) {
+            self.prune_at = Millis(steady.0.saturating_add(PRUNE_EVERY.0));
+            if let Err(error) = self.store.prune(retention, now) {
+                self.prune_at = Millis(steady.0.saturating_add(RETRY_AFTER.0));
+                self.notes.push(format!("Retention cannot go on now: {error}."));
             }
         }
         if self.janitor && steady >= self.resume_at {
@@ -220,11 +254,25 @@ impl<C: Clock> Relay<C> {
                 self.begin(None, handoff, Command::Sweep, None);
             }
         }
-        let over: Vec<_> = self.waiting.iter().filter(|(_, w)| w.until <= steady).map(|(t, _)| *t).collect();
-        for ticket in over {
-            self.waiting.remove(&ticket);
-            self.ready.push((ticket, Reply::Polled(None)));
+        self.end_waits(steady);
+    }
+
+    /// Takes note of what same-host agents did: what the system tells is a hint, a listing now and then the truth.
+    fn look(&mut self, now: Time, steady: Millis) {
+        let mut noticed = Vec::new();
+        let lost = self.store.follow_hints(now, &mut noticed);
+        if lost || self.store.live() < FEW || steady >= self.look_at {
+            match self.store.notice(now) {
+                Ok(more) => noticed.extend(more),
+                Err(error) => self.notes.push(format!("The directories cannot be listed: {error}.")),
+            }
+            let end = self.clock.steady();
+            let every = if self.store.is_told() { LOOK_EVERY_ALL_THE_SAME } else { LOOK_EVERY };
+            let took = Time(end.0).since(Time(steady.0));
+            let pause = every.max(Millis(took.0.saturating_mul(LOOK_SHARE)));
+            self.look_at = Millis(end.0.saturating_add(pause.0));
         }
+        noticed.into_iter().for_each(|noticed| self.take_note(noticed));
     }
 
     /// The answers that depend on nothing unflushed.
@@ -242,9 +290,8 @@ impl<C: Clock> Relay<C> {
         // A full journal is tried again now and then, or a hub that nobody asks would never know that there is room.
         let mut probe = self.store.is_full() && self.clock.steady() >= self.resume_at;
         while !self.batch.is_empty() || !self.held.is_empty() || std::mem::take(&mut probe) {
-            let batch = std::mem::take(&mut self.batch);
+            let batch = self.next_batch();
             let held = std::mem::take(&mut self.held);
-            self.busy.clear();
             let mark = self.clock.now();
             let writes: Vec<_> = batch
                 .iter()
@@ -295,6 +342,22 @@ impl<C: Clock> Relay<C> {
         }
         committed.append(&mut self.ready);
         Ok(Committed(committed))
+    }
+
+    /// What goes into the next flush: all of it, but for more bytes than one flush should keep others waiting for.
+    fn next_batch(&mut self) -> Vec<Running> {
+        let mut bytes = 0;
+        let fits = |running: &&Running| {
+            let before = bytes;
+            bytes += running.artifact.as_ref().map_or(0, |artifact| artifact.len());
+            before == 0 || bytes <= BATCH_BYTES
+        };
+        let rest = self.batch.split_off(self.batch.iter().take_while(fits).count());
+        let batch = std::mem::replace(&mut self.batch, rest);
+        for running in &batch {
+            self.busy.remove(running.operation.handoff());
+        }
+        batch
     }
 
     /// How long until a deadline or a wait gives [`Self::tick`] something to do; none when there is neither. What
@@ -369,13 +432,13 @@ impl<C: Clock> Relay<C> {
 
     /// Runs an operation until it has something to write, or ends.
     fn run(&mut self, running: Running) {
+        if self.busy.contains(running.operation.handoff()) {
+            self.deferred.push_back(running);
+            return;
+        }
         let Running { ticket, mut operation, artifact, turns } = running;
         let turns = turns + 1;
         let handoff = *operation.handoff();
-        if self.busy.contains(&handoff) {
-            self.deferred.push_back(Running { ticket, operation, artifact, turns });
-            return;
-        }
         if turns > MOST_TURNS {
             self.notes.push(format!(
                 "{handoff} is held up: something else keeps changing its files, or stands in their way."
@@ -479,57 +542,6 @@ impl<C: Clock> Relay<C> {
             self.pause();
         }
         ticket.map(|ticket| (ticket, Reply::Done(Box::new(done))))
-    }
-
-    fn poll(&mut self, ticket: Ticket, by: AgentId, wait: Millis) {
-        let (shown, passed_over) = self.oldest(&by);
-        if shown.is_none() && wait > Millis(0) {
-            let until = Millis(self.clock.steady().0.saturating_add(wait.0));
-            self.waiting.insert(ticket, Waiting { target: by, until });
-            return;
-        }
-        let reply = Reply::Polled(shown);
-        if passed_over { self.held.push((ticket, reply)) } else { self.ready.push((ticket, reply)) }
-    }
-
-    /// The earliest-arrived pending handoff of this target that is not overdue (rule S12); and whether an overdue
-    /// one was passed over. One whose file cannot be read, or is no longer what was started, holds up nobody else.
-    fn oldest(&mut self, target: &AgentId) -> (Option<Shown>, bool) {
-        let now = self.clock.now();
-        let (mut passed_over, mut unreadable) = (false, Vec::new());
-        let mut shown = None;
-        for record in self.store.pending_for(target) {
-            if !Protocol.open_to_claims(record, now) {
-                passed_over = true;
-                continue;
-            }
-            match self.store.artifact(record) {
-                Ok(bytes) => {
-                    shown = Some(Shown { handoff: record.id, digest: record.digest, bytes });
-                    break;
-                }
-                Err(Unreadable(error)) => unreadable.push((record.id, error)),
-            }
-        }
-        for (handoff, error) in unreadable {
-            self.notes.push(format!("{handoff} is not shown, for its file cannot be delivered: {error}."));
-        }
-        (shown, passed_over)
-    }
-
-    /// Answers the polls that wait for this target, now that something is there.
-    fn wake(&mut self, target: &AgentId) {
-        let tickets: Vec<_> =
-            self.waiting.iter().filter(|(_, w)| w.target == *target).map(|(t, _)| *t).collect();
-        if tickets.is_empty() {
-            return;
-        }
-        let (Some(shown), passed_over) = self.oldest(target) else { return };
-        for ticket in tickets {
-            self.waiting.remove(&ticket);
-            let reply = Reply::Polled(Some(shown.clone()));
-            if passed_over { self.held.push((ticket, reply)) } else { self.ready.push((ticket, reply)) }
-        }
     }
 
     /// A record, as far as `by` may know of it.

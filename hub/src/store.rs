@@ -5,14 +5,16 @@
 //!   DATA/claimed/<id>~<claim_id>~<ms>.json     claimed     + a line: who, when
 //!   DATA/archive/<id>.json                     completed   + a line: the result
 //!   DATA/rejected/<id>.json                    rejected    + a line: why
+//!   DATA/events/<seq>.ndjson                               every transition, in order; nothing here reads it
 //!
-//!   commit:  journal, one flush --> rename, write the line --> answer
+//!   commit:  journal, one flush --> rename, write the line, log the event --> answer
 //! ```
 //!
 //! A same-host agent may drop a file into `handoff/`, and may claim and finish by renaming; the hub takes note and
 //! carries out, through the same operation machine, the command that such a rename amounts to. What cannot be
 //! understood goes to `quarantine/`, with its reason beside it; nothing is ever deleted.
 
+mod checkpoint;
 mod commit;
 mod files;
 mod index;
@@ -21,6 +23,10 @@ mod line;
 mod neighbour;
 mod open;
 mod place;
+mod redo;
+mod retain;
+mod slip;
+mod upgrade;
 
 use std::fmt;
 use std::io;
@@ -31,21 +37,21 @@ use handoff_kernel::operation::{Stored, Version};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::time::Time;
 
+use crate::disk::{Disk, RealDisk};
+use crate::events::EventLog;
 use crate::request::{Cursor, Filter, Page};
 pub use commit::{Batch, Write};
-use files::DataDir;
+use files::Files as _;
 use index::{Index, Live};
 use journal::Journal;
 use neighbour::Stray;
 pub use neighbour::{Adoption, Noticed};
-pub use open::OpenError;
+pub use open::{OpenError, Opened, Options};
 use place::{Place, directory};
+pub use slip::{Slip, Slips};
 
 /// A handoff's file is at most its artifact and three lines, each of which may carry a body's worth of text.
 const FILE_LIMIT: u64 = 8 * 1024 * 1024;
-
-/// How long the journal grows before the directories are flushed and it is cut. Bounds recovery as well.
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// How many files of terminal handoffs one request looks into: everybody else waits meanwhile.
 const FILES_A_PAGE: usize = 512;
@@ -87,11 +93,22 @@ pub enum Loaded {
 
 /// The state, which is a set of directories.
 #[derive(Debug)]
-pub struct DirectoryStore {
-    dir: DataDir,
-    journal: Journal,
+pub struct DirectoryStore<D: Disk = RealDisk> {
+    disk: D,
+    journal: Journal<D::File>,
+    /// The directories are being flushed, so that the journal's other file may be filled anew.
+    flushing: Option<D::Flushing>,
+    /// The journal's other file has been begun, and the directories are to be flushed.
+    checkpoint_wanted: bool,
+    log: EventLog<D>,
+    /// Events that the log has not taken yet. The journal covers them.
+    unlogged: Vec<String>,
+    /// It has been told that the log or a checkpoint has to wait.
+    behind: bool,
+    slips: Slips,
     index: Index,
     watch: neighbour::Watch,
+    round: retain::Round<D::Walk>,
     /// A failed flush is final.
     down: Option<StoreDown>,
     /// The journal took no more when it was last asked to.
@@ -100,7 +117,7 @@ pub struct DirectoryStore {
     notes: Vec<String>,
 }
 
-impl DirectoryStore {
+impl<D: Disk> DirectoryStore<D> {
     /// The record of this id, by the live index or by the terminal directories.
     ///
     /// # Errors
@@ -141,7 +158,7 @@ impl DirectoryStore {
             (None, Status::Completed) => Place::Completed,
             (None, _) => Place::Rejected,
         };
-        let read = self.dir.read(&place.file(&record.id), FILE_LIMIT).map_err(Unreadable)?;
+        let read = self.disk.read(&place.file(&record.id), FILE_LIMIT).map_err(Unreadable)?;
         let gone = || Unreadable(io::Error::new(io::ErrorKind::NotFound, "the file has just been moved"));
         let contents = read.ok_or_else(gone)?;
         let told = line::read(&contents.bytes, contents.modified)
@@ -185,14 +202,6 @@ impl DirectoryStore {
         std::mem::take(&mut self.notes)
     }
 
-    /// Flushes the directories and cuts the journal.
-    ///
-    /// # Errors
-    /// [`StoreDown`] is final: every later call returns it again, and nothing is flushed any more.
-    pub fn checkpoint(&mut self, mark: Time) -> Result<(), StoreDown> {
-        self.unless_down(|store| store.flush_directories(mark))
-    }
-
     fn unless_down<R>(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<R, StoreDown>,
@@ -203,15 +212,6 @@ impl DirectoryStore {
         let result = act(self);
         self.down = result.as_ref().err().cloned();
         result
-    }
-
-    fn flush_directories(&mut self, mark: Time) -> Result<(), StoreDown> {
-        let down = |what| move |error: io::Error| StoreDown::new(what, &error);
-        self.dir
-            .replace("clock", format!("{}\n", mark.0).as_bytes())
-            .map_err(down("the clock's mark cannot be kept"))?;
-        self.dir.sync().map_err(down("the directories cannot be flushed"))?;
-        self.journal.cut().map_err(down("the journal cannot be cut"))
     }
 
     /// A page of handoffs that pass the filter and that `by` is a party to.
@@ -262,7 +262,7 @@ impl DirectoryStore {
         after: Option<Cursor>,
         now: Time,
     ) -> Result<Page, Unreadable> {
-        let names = self.dir.list(directory(status)).map_err(Unreadable)?;
+        let names = self.disk.list(directory(status)).map_err(Unreadable)?;
         let ids = names.iter().filter_map(|name| HandoffId::parse(name.strip_suffix(".json")?).ok());
         let mut ids: Vec<_> = ids.filter(|id| after.is_none_or(|after| *id > after.handoff)).collect();
         ids.sort_unstable();

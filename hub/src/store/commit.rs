@@ -7,16 +7,23 @@
 //! ```
 
 use std::io;
-use std::os::unix::fs::FileExt as _;
 
 use handoff_kernel::ident::{HandoffId, Wire};
 use handoff_kernel::operation::{Effect, Outcome};
 use handoff_kernel::time::Time;
 
+use super::checkpoint::Room;
+use super::files::{Files as _, MAKING};
 use super::index::Live;
 use super::journal::{AppendError, Entry, Flushed, Frame};
 use super::place::Place;
-use super::{CHECKPOINT_BYTES, DirectoryStore, StoreDown, line, version};
+use super::slip::Slip;
+use super::{DirectoryStore, StoreDown, line, version};
+use crate::disk::{Disk, DiskFile as _, Mode};
+use crate::events::Happened;
+
+/// The smallest unit in which a file system gives out space.
+const SPACE: u64 = 512;
 
 /// One write of a batch.
 #[derive(Debug)]
@@ -55,7 +62,7 @@ enum Applied {
     Refused(io::Error),
 }
 
-impl DirectoryStore {
+impl<D: Disk> DirectoryStore<D> {
     /// Makes a batch and the mark durable with one flush, then carries the batch out.
     ///
     /// # Errors
@@ -65,7 +72,8 @@ impl DirectoryStore {
     }
 
     fn commit_batch(&mut self, mark: Time, writes: &[Write<'_>]) -> Result<Batch, StoreDown> {
-        let mut frame = Frame { mark: mark.0, ..Frame::default() };
+        self.look_after_flushing(mark)?;
+        let mut frame = Frame { mark: mark.0, log: Some(self.log.position()), ..Frame::default() };
         let mut plans = Vec::with_capacity(writes.len());
         for write in writes {
             let plan = self.plan(write);
@@ -75,7 +83,8 @@ impl DirectoryStore {
             }
             plans.push(plan);
         }
-        let flushed = match self.journal.append(&frame) {
+        let early = self.apply_too_early(writes, &plans)?;
+        let flushed = match self.append(mark, &mut frame) {
             Ok(flushed) => flushed,
             Err(AppendError::Refused(error)) => {
                 if !std::mem::replace(&mut self.full, true) {
@@ -91,16 +100,58 @@ impl DirectoryStore {
         if std::mem::replace(&mut self.full, false) {
             self.notes.push("The journal takes requests again.".into());
         }
+        let outcomes = self.carry_out(&flushed, mark, writes, plans, early)?;
+        // The journal covers what the log does not take now.
+        let logged = self.write_log().and_then(|()| self.begin_checkpoint(mark));
+        if let Err(error) = logged
+            && !std::mem::replace(&mut self.behind, true)
+        {
+            self.notes.push(format!("The event log or a checkpoint has to wait: {error}. Nothing is lost."));
+        } else {
+            self.behind = !self.unlogged.is_empty();
+        }
+        Ok(Batch { outcomes, marked: true })
+    }
+
+    /// Makes room for a frame, appends it, and flushes it.
+    fn append(&mut self, mark: Time, frame: &mut Frame) -> Result<Flushed, AppendError> {
+        let mut bytes = self.journal.encode(frame).map_err(AppendError::Refused)?;
+        if !self.journal.fits(bytes.len()) {
+            if let Room::Full(error) = self.make_room(bytes.len(), mark).map_err(AppendError::Down)? {
+                return Err(AppendError::Refused(error));
+            }
+            // For the file whose turn it is now.
+            bytes = self.journal.encode(frame).map_err(AppendError::Refused)?;
+        }
+        self.journal.append(&bytes, frame.entries.len())
+    }
+
+    /// Carries out a flushed batch, and notes what lost after all.
+    fn carry_out(
+        &mut self,
+        flushed: &Flushed,
+        mark: Time,
+        writes: &[Write<'_>],
+        plans: Vec<Option<Plan>>,
+        early: Vec<Applied>,
+    ) -> Result<Vec<Outcome<Wire>>, StoreDown> {
         let mut outcomes = Vec::with_capacity(writes.len());
         let mut void = Vec::new();
+        let mut happened = Vec::new();
+        let mut early = early.into_iter();
         let mut entry = flushed.first;
         for (write, plan) in writes.iter().zip(plans) {
             let Some(plan) = plan else {
                 outcomes.push(Outcome::Conflict);
                 continue;
             };
-            match self.apply(&flushed, &plan, write.artifact.unwrap_or_default())? {
+            let applied = match early.next() {
+                Some(applied) => applied,
+                None => self.apply(flushed, &plan, write.artifact.unwrap_or_default())?,
+            };
+            match applied {
                 Applied::Written => {
+                    happened.push(plan.entry.event().to_owned());
                     self.enter(plan.next);
                     outcomes.push(Outcome::Written);
                 }
@@ -120,18 +171,24 @@ impl DirectoryStore {
         }
         if !void.is_empty() {
             // Before anybody is told, or a crash would redo what was denied.
-            match self.journal.append(&Frame { mark: mark.0, void, ..Frame::default() }) {
-                Ok(_) => {}
-                Err(AppendError::Refused(error)) => {
-                    return Err(StoreDown::new("a lost race cannot be noted in the journal", &error));
-                }
-                Err(AppendError::Down(down)) => return Err(down),
-            }
+            self.note(mark, void)?;
         }
-        if self.journal.len() > CHECKPOINT_BYTES {
-            self.flush_directories(mark)?;
+        self.unlogged.append(&mut happened);
+        Ok(outcomes)
+    }
+
+    /// What a store that a test makes slip does before the journal is flushed.
+    fn apply_too_early(
+        &self,
+        writes: &[Write<'_>],
+        plans: &[Option<Plan>],
+    ) -> Result<Vec<Applied>, StoreDown> {
+        if !self.slips.makes(Slip::RenamesTooEarly) {
+            return Ok(Vec::new());
         }
-        Ok(Batch { outcomes, marked: true })
+        let not_yet = Flushed::not_yet(self.journal.next_entry());
+        let planned = writes.iter().zip(plans).filter_map(|(write, plan)| Some((write, plan.as_ref()?)));
+        planned.map(|(write, plan)| self.apply(&not_yet, plan, write.artifact.unwrap_or_default())).collect()
     }
 
     /// Works out what a write does; none when the record is no longer the one that was loaded.
@@ -141,8 +198,12 @@ impl DirectoryStore {
             Effect::Load => None,
             Effect::Insert { record, .. } => {
                 let artifact_bytes = write.artifact.map_or(0, <[u8]>::len);
-                let entry =
-                    Entry::Start { id: id.to_string(), arrived: record.started_at.0, bytes: artifact_bytes };
+                let entry = Entry::Start {
+                    id: id.to_string(),
+                    arrived: record.started_at.0,
+                    bytes: artifact_bytes,
+                    event: Happened::of(record).body(),
+                };
                 let next = Live {
                     record: (*record).clone(),
                     place: Place::Pending,
@@ -150,18 +211,25 @@ impl DirectoryStore {
                     len: artifact_bytes as u64,
                     artifact_bytes,
                 };
-                let lies = format!("tmp/{id}.json");
+                let lies = format!("{MAKING}/{id}.json");
                 self.index.get(id).is_none().then_some(Plan { entry, lies, next })
             }
             Effect::Swap { version: expected, next, .. } => {
                 let live = self.index.get(id).filter(|live| version(live) == *expected)?;
                 let place = Place::of(next, live.place);
-                let line = line::write(next, live.artifact_bytes, live.len == live.artifact_bytes as u64);
+                let told = live.artifact_bytes + usize::from(self.slips.makes(Slip::MiscountsTheArtifact));
+                let line = line::write(next, told, live.len == live.artifact_bytes as u64);
                 let len = live.len + line.len() as u64;
                 let lies = live.place.file(id);
                 let from = live.moved_from.map_or_else(|| lies.clone(), |from| from.file(id));
-                let entry =
-                    Entry::Move { id: id.to_string(), from, to: place.file(id), offset: live.len, line };
+                let entry = Entry::Move {
+                    id: id.to_string(),
+                    from,
+                    to: place.file(id),
+                    offset: live.len,
+                    line,
+                    event: Happened::of(next).body(),
+                };
                 let record = (*next).clone();
                 let artifact_bytes = live.artifact_bytes;
                 Some(Plan {
@@ -182,35 +250,39 @@ impl DirectoryStore {
         match &plan.entry {
             Entry::Start { id, arrived, .. } => {
                 let to = format!("handoff/{id}.json");
-                if let Err(error) = self.dir.write_new(&plan.lies, artifact, Time(*arrived)) {
-                    return Ok(Applied::Refused(error));
-                }
-                match self.dir.rename(&plan.lies, &to) {
-                    Ok(()) => Ok(Applied::Written),
-                    Err(error) => {
-                        // Only ever a copy of what the journal has.
-                        let _ = self.dir.remove_temporary(&format!("{id}.json"));
-                        Ok(lost_or_refused(error))
-                    }
-                }
+                let applied = match self.disk.write_new(&plan.lies, artifact, Some(Time(*arrived))) {
+                    Err(error) => Applied::Refused(error),
+                    Ok(_) => match self.disk.rename(&plan.lies, &to) {
+                        Ok(()) => return Ok(Applied::Written),
+                        Err(error) => lost_or_refused(error),
+                    },
+                };
+                // Only ever a copy of what the journal has.
+                let _ = self.disk.remove(&plan.lies);
+                Ok(applied)
             }
             Entry::Move { to, offset, line, .. } => {
                 // Before the rename: a file that cannot be written must not be moved, and one that is moved on
                 // right after still gets its line.
-                let file = match self.dir.open_to_write(&plan.lies) {
-                    Ok(file) => file,
-                    Err(error) => return Ok(lost_or_refused(error)),
-                };
-                if plan.lies != *to
-                    && let Err(error) = self.dir.rename(&plan.lies, to)
-                {
-                    return Ok(lost_or_refused(error));
-                }
-                match file.write_all_at(line.as_bytes(), *offset) {
-                    Ok(()) => Ok(Applied::Written),
-                    Err(error) => {
-                        Err(StoreDown::new("a line cannot be written to a file that was moved", &error))
+                let ready = self.disk.open(&plan.lies, Mode::Write).and_then(|file| {
+                    let len = line.len() as u64;
+                    let there = offset.next_multiple_of(SPACE);
+                    if offset + len > there {
+                        file.reserve(there, offset + len - there)?;
                     }
+                    if plan.lies != *to {
+                        self.disk.rename(&plan.lies, to)?;
+                    }
+                    Ok(file)
+                });
+                match ready {
+                    Ok(file) => match file.write_all_at(*offset, line.as_bytes()) {
+                        Ok(()) => Ok(Applied::Written),
+                        Err(error) => {
+                            Err(StoreDown::new("a line cannot be written to a file that was moved", &error))
+                        }
+                    },
+                    Err(error) => Ok(lost_or_refused(error)),
                 }
             }
         }
@@ -219,7 +291,8 @@ impl DirectoryStore {
     /// Moves aside what stands where a handoff's file belongs, when that file itself is where it was.
     fn clear_the_way(&mut self, plan: &Plan, now: Time) {
         let Entry::Move { id, to, .. } = &plan.entry else { return };
-        if plan.lies != *to && self.dir.exists(&plan.lies) && self.dir.exists(to) {
+        let there = |name| self.disk.exists(name).unwrap_or(false);
+        if plan.lies != *to && there(&plan.lies) && there(to) {
             self.move_aside(to, &format!("it stood where the handoff {id} belongs"), now);
         }
     }

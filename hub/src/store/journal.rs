@@ -1,81 +1,56 @@
-//! The commit journal: one sequential file that makes a batch durable with one flush.
+//! The commit journal: two sequential files, in turn, that make a batch durable with one flush.
 //!
-//! A batch is decided, appended here whole, flushed once, and only then carried out in the directories, which
-//! need no flush of their own: after a crash they are redone from here. The journal covers only what the
-//! directories may not have durably, and is then cut; the directories are the state.
+//! ```text
+//!   batch --> frame --> one flush --> carried out in the directories, which need no flush of their own
 //!
-//! A frame is `length: u32 LE, check: first 8 bytes of the payload's SHA-256, payload`; the payload is one line
-//! of JSON and then the artifacts of the batch, one after the other. A torn frame ends the journal: nothing in
-//! it was acknowledged.
+//!   journal.0  ####----      being filled: generation n + 1
+//!   journal.1  ########      full: generation n. The directories are being flushed; when that is done, a frame in the
+//!                            other one says so (`base`), and this one may be filled anew
+//! ```
+//!
+//! After a crash, everything from the oldest generation on that may not be durable in the directories is redone from
+//! here. A torn frame at the end was never acknowledged; a whole frame beyond one that is not whole means that the disk
+//! has damaged what was: then the hub does not start, and says so. The files are never cut: their space is taken once.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+pub(super) mod frame;
 
-use handoff_kernel::ident::Digest;
-use serde::{Deserialize, Serialize};
+use std::io;
 
 use super::StoreDown;
+use super::slip::{Slip, Slips};
+use crate::disk::{Disk, DiskFile, Mode};
+pub(super) use frame::{Entry, Frame};
+use frame::{Found, Read};
 
-const HEADER: usize = 12;
+/// The journal's files.
+pub(super) const FILES: [&str; 2] = ["journal.0", "journal.1"];
 
-/// What is to be done to one file. Doing it again, or half of it, changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(super) enum Entry {
-    /// A new file of these many of the frame's bytes, dated by its arrival.
-    Start {
-        /// Which handoff.
-        id: String,
-        /// When it arrived, in milliseconds.
-        arrived: u64,
-        /// How many of the frame's bytes are its artifact.
-        bytes: usize,
-    },
-    /// A file moves (unless `to` is where it is) and a line is written at this offset.
-    Move {
-        /// Which handoff.
-        id: String,
-        /// From this name in the data directory.
-        from: String,
-        /// To this one.
-        to: String,
-        /// Where in the file the line begins.
-        offset: u64,
-        /// The line, with the breaks around it.
-        line: String,
-    },
-}
-
-/// One batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Frame {
-    /// The newest time that the hub had decided with, in milliseconds.
-    pub(super) mark: u64,
-    /// What the batch does.
-    pub(super) entries: Vec<Entry>,
-    /// Entries that lost to a same-host agent after all, counted from the start of the journal.
-    pub(super) void: Vec<u64>,
-    /// The artifacts of the entries that start one, in order.
-    #[serde(skip)]
-    pub(super) artifacts: Vec<u8>,
-}
+/// Space beyond what is to be filled, for the frames that say that something lost or that the directories have been
+/// flushed: those must find room.
+const SPARE: u64 = 16 * 1024;
 
 /// The journal, open for appending.
 #[derive(Debug)]
-pub(super) struct Journal {
-    file: File,
-    len: u64,
-    /// Entries since it was cut: what `void` counts.
-    entries: u64,
+pub(super) struct Journal<F> {
+    files: [F; 2],
+    /// How far each file is filled before the other one's turn comes.
+    size: u64,
+    /// Which of the two is being filled, from where on, and in which generation.
+    turn: usize,
+    at: u64,
+    generation: u64,
+    /// The oldest generation that the directories may not have durably.
+    base: u64,
+    /// The next frame's number, and the next entry's.
+    number: u64,
+    entry: u64,
+    slips: Slips,
 }
 
 /// Why a frame was not appended.
 #[derive(Debug)]
 pub(super) enum AppendError {
-    /// The write failed and was taken back: nothing of it is there.
+    /// The write failed. What is there of it is not whole, and is written over.
     Refused(io::Error),
     /// Nobody knows what is on the disk now. Final.
     Down(StoreDown),
@@ -88,138 +63,171 @@ pub(super) struct Flushed {
     pub(super) first: u64,
 }
 
-impl Journal {
-    /// Opens the journal and reads what it covers.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<Frame>)> {
-        let mut file =
-            OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let (frames, len) = read_frames(&bytes);
-        // What a torn frame left behind must not be read as the tail of the next one.
-        file.set_len(len)?;
-        let entries = frames.iter().map(|f| f.entries.len() as u64).sum();
-        Ok((Self { file, len, entries }, frames))
+impl Flushed {
+    /// What is not so: for the store that a test makes slip.
+    pub(super) const fn not_yet(first: u64) -> Self {
+        Self { first }
     }
+}
 
-    /// How many bytes it covers.
-    pub(super) const fn len(&self) -> u64 {
-        self.len
+/// What a journal covers that the directories may not have durably.
+#[derive(Debug, Default)]
+pub(super) struct Covered {
+    /// In order.
+    pub(super) frames: Vec<Frame>,
+    /// The newest time that the hub had decided with, whatever is covered.
+    pub(super) mark: u64,
+}
+
+/// Why a journal cannot be opened.
+#[derive(Debug)]
+pub(super) enum JournalError {
+    Io(io::Error),
+    /// What was flushed is not there any more.
+    Damaged(String),
+}
+
+impl From<io::Error> for JournalError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
+}
 
-    /// Appends a frame and flushes it: the one flush of its batch.
-    pub(super) fn append(&mut self, frame: &Frame) -> Result<Flushed, AppendError> {
-        let bytes = encode(frame).map_err(AppendError::Refused)?;
-        if let Err(error) = self.file.write_all_at(&bytes, self.len) {
-            return match self.file.set_len(self.len) {
-                Ok(()) => Err(AppendError::Refused(error)),
-                Err(worse) => Err(AppendError::Down(StoreDown::new("the journal cannot be written", &worse))),
-            };
+/// Reads what the journal covers, without changing anything.
+pub(super) fn look<D: Disk>(disk: &D) -> Result<Covered, JournalError> {
+    let mut files = Vec::new();
+    for name in FILES {
+        let bytes = disk.read(name, u64::MAX - 1)?.map(|contents| contents.bytes).unwrap_or_default();
+        files.push(frame::read(&bytes, false));
+    }
+    Ok(covered(files)?.0)
+}
+
+/// The frames that count, in order; and the newest of all, with the file that it is in.
+fn covered(files: Vec<Read>) -> Result<(Covered, Option<(usize, Found)>), JournalError> {
+    let frames = files.iter().flat_map(|read| &read.frames);
+    let base = frames.map(|found| found.frame.base).max().unwrap_or(0);
+    for (name, read) in FILES.iter().zip(&files) {
+        if let Some((at, generation, _)) = read.beyond.filter(|(_, generation, _)| *generation >= base) {
+            return Err(JournalError::Damaged(format!(
+                "at byte {} of {name} stands what is no frame, and at byte {at} one of generation {generation} that was written after it",
+                read.end
+            )));
         }
-        if let Err(error) = self.file.sync_data() {
+    }
+    let last = files.iter().enumerate().filter_map(|(file, read)| Some((file, read.frames.last()?.clone())));
+    let last = last.max_by_key(|(_, found)| found.number);
+    let mut found: Vec<Found> = files.into_iter().flat_map(|read| read.frames).collect();
+    found.sort_unstable_by_key(|found| found.number);
+    let mark = found.iter().map(|found| found.frame.mark).max().unwrap_or(0);
+    found.retain(|found| found.generation >= base);
+    for pair in found.windows(2) {
+        if pair[1].number != pair[0].number + 1 {
+            return Err(JournalError::Damaged(format!(
+                "frame {} is missing: after {} comes {}",
+                pair[0].number + 1,
+                pair[0].number,
+                pair[1].number
+            )));
+        }
+    }
+    Ok((Covered { frames: found.into_iter().map(|found| found.frame).collect(), mark }, last))
+}
+
+impl<F: DiskFile> Journal<F> {
+    /// Opens the journal, made if it is missing, and reads what it covers.
+    pub(super) fn open<D: Disk<File = F>>(
+        disk: &D,
+        size: u64,
+        slips: Slips,
+    ) -> Result<(Self, Covered), JournalError> {
+        let files = [disk.open(FILES[0], Mode::Create)?, disk.open(FILES[1], Mode::Create)?];
+        let (mut read, mut ends) = (Vec::new(), Vec::new());
+        for file in &files {
+            let bytes = file.read_to_end_at(0, u64::MAX)?;
+            let found = frame::read(&bytes, slips.makes(Slip::TrustsTheJournal));
+            ends.push(found.end as u64);
+            read.push(found);
+            if (bytes.len() as u64) < size + SPARE {
+                // Taken now, so that a full disk cannot keep the hub from noting what it must.
+                file.reserve(0, size + SPARE)?;
+                file.set_len(size + SPARE)?;
+            }
+        }
+        let (covered, last) = covered(read)?;
+        let new = Self { files, size, turn: 0, at: 0, generation: 1, base: 1, number: 1, entry: 0, slips };
+        let journal = match last {
+            None => new,
+            Some((turn, last)) => Self {
+                turn,
+                at: ends[turn],
+                generation: last.generation,
+                base: last.frame.base,
+                number: last.number + 1,
+                entry: last.frame.first + last.frame.entries.len() as u64,
+                ..new
+            },
+        };
+        Ok((journal, covered))
+    }
+
+    /// The number of the next entry.
+    pub(super) const fn next_entry(&self) -> u64 {
+        self.entry
+    }
+
+    /// Whether a frame of so many bytes fits in what is being filled.
+    pub(super) const fn fits(&self, bytes: usize) -> bool {
+        self.at + (bytes as u64) <= self.size
+    }
+
+    /// Whether nothing has been put into what is being filled.
+    pub(super) const fn is_fresh(&self) -> bool {
+        self.at == 0
+    }
+
+    /// Whether the other file holds what the directories may not have durably.
+    pub(super) const fn is_other_needed(&self) -> bool {
+        self.base < self.generation
+    }
+
+    /// The other file's turn. Only when it is not needed.
+    pub(super) const fn turn(&mut self) {
+        self.turn = 1 - self.turn;
+        self.at = 0;
+        self.generation += 1;
+    }
+
+    /// The directories have everything of the generations before the one that is being filled: the next frame says so.
+    pub(super) const fn before_this_is_durable(&mut self) {
+        self.base = self.generation;
+    }
+
+    /// The directories have everything: the next frame says so.
+    pub(super) const fn all_is_durable(&mut self) {
+        self.base = self.generation + 1;
+    }
+
+    /// A frame's bytes, as they would be appended now.
+    pub(super) fn encode(&self, frame: &mut Frame) -> io::Result<Vec<u8>> {
+        (frame.base, frame.first) = (self.base, self.entry);
+        frame::encode(frame, self.generation, self.number)
+    }
+
+    /// Appends an encoded frame of so many entries and flushes it: the one flush of its batch.
+    pub(super) fn append(&mut self, bytes: &[u8], entries: usize) -> Result<Flushed, AppendError> {
+        let file = &self.files[self.turn];
+        file.write_all_at(self.at, bytes).map_err(AppendError::Refused)?;
+        if !self.slips.makes(Slip::AnswersTooEarly)
+            && let Err(error) = file.flush()
+        {
             // What a failed flush left on the disk cannot be known, and a second flush may lie.
             return Err(AppendError::Down(StoreDown::new("the journal cannot be flushed", &error)));
         }
-        let flushed = Flushed { first: self.entries };
-        self.len += bytes.len() as u64;
-        self.entries += frame.entries.len() as u64;
+        let flushed = Flushed { first: self.entry };
+        self.at += bytes.len() as u64;
+        self.number += 1;
+        self.entry += entries as u64;
         Ok(flushed)
-    }
-
-    /// Forgets all it covers. Only after the directories have been flushed.
-    pub(super) fn cut(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.sync_data()?;
-        (self.len, self.entries) = (0, 0);
-        Ok(())
-    }
-}
-
-fn encode(frame: &Frame) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; HEADER];
-    serde_json::to_writer(&mut bytes, frame)?;
-    bytes.push(b'\n');
-    bytes.extend_from_slice(&frame.artifacts);
-    let len = u32::try_from(bytes.len() - HEADER).map_err(|_| io::Error::other("a batch of over 4 GiB"))?;
-    let check = Digest::of(&bytes[HEADER..]);
-    bytes[..4].copy_from_slice(&len.to_le_bytes());
-    bytes[4..HEADER].copy_from_slice(&check.0[..8]);
-    Ok(bytes)
-}
-
-/// The whole frames at the start of these bytes, and how many bytes they are.
-fn read_frames(bytes: &[u8]) -> (Vec<Frame>, u64) {
-    let (mut frames, mut at) = (Vec::new(), 0);
-    while let Some((frame, len)) = decode(&bytes[at..]) {
-        frames.push(frame);
-        at += len;
-    }
-    (frames, at as u64)
-}
-
-fn decode(bytes: &[u8]) -> Option<(Frame, usize)> {
-    let (header, rest) = bytes.split_at_checked(HEADER)?;
-    let len = u32::from_le_bytes(header[..4].try_into().ok()?) as usize;
-    let payload = rest.get(..len)?;
-    if Digest::of(payload).0[..8] != header[4..] {
-        return None;
-    }
-    let end = payload.iter().position(|&b| b == b'\n')?;
-    let mut frame: Frame = serde_json::from_slice(&payload[..end]).ok()?;
-    frame.artifacts = payload[end + 1..].to_vec();
-    Some((frame, HEADER + len))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn frame(n: u64) -> Frame {
-        Frame {
-            mark: n,
-            entries: vec![
-                Entry::Start { id: format!("h{n}"), arrived: n, bytes: 3 },
-                Entry::Move {
-                    id: "g".into(),
-                    from: "handoff/g.json".into(),
-                    to: "archive/g.json".into(),
-                    offset: 9,
-                    line: "\n{}\n".into(),
-                },
-            ],
-            void: vec![],
-            artifacts: vec![b'{', b'\n', 0xff],
-        }
-    }
-
-    #[test]
-    fn what_was_appended_is_read_back_and_a_cut_forgets_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("journal");
-        let (mut journal, none) = Journal::open(&path).unwrap();
-        assert!(none.is_empty());
-        assert_eq!(journal.append(&frame(1)).unwrap().first, 0);
-        assert_eq!(journal.append(&frame(2)).unwrap().first, 2);
-        let (mut again, frames) = Journal::open(&path).unwrap();
-        assert_eq!(frames, [frame(1), frame(2)]);
-        assert_eq!(again.append(&frame(3)).unwrap().first, 4);
-        again.cut().unwrap();
-        assert!(Journal::open(&path).unwrap().1.is_empty());
-    }
-
-    #[test]
-    fn a_torn_or_changed_frame_ends_the_journal_wherever_it_is_torn() {
-        let mut bytes = encode(&frame(1)).unwrap();
-        let first = bytes.len();
-        bytes.extend(encode(&frame(2)).unwrap());
-        for end in first..bytes.len() {
-            let (frames, len) = read_frames(&bytes[..end]);
-            assert_eq!((frames, len), (vec![frame(1)], first as u64), "cut at {end}");
-        }
-        for at in first..bytes.len() {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1;
-            assert_eq!(read_frames(&changed).0, vec![frame(1)], "changed at {at}");
-        }
     }
 }

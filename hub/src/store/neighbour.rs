@@ -5,7 +5,7 @@
 //! amounts to is a command like any other: the relay carries it out through the operation machine, before anything
 //! else on that handoff. A file that was moved along no arrow of the protocol is put back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 
 use handoff_kernel::command::Command;
@@ -18,13 +18,17 @@ use handoff_kernel::step::step;
 use handoff_kernel::time::Time;
 use handoff_kernel::timestamp::Rfc3339;
 
-use super::files::Stamp;
+use super::files::Files as _;
 use super::index::Live;
 use super::place::{Place, directory};
 use super::{DirectoryStore, FILE_LIMIT, line};
+use crate::disk::{Disk, DiskFile as _, Mode};
 
 /// The longest name, in bytes, that a file keeps in `quarantine/`: room is left for what is added to it.
 const LONGEST_NAME: usize = 230;
+
+/// So often is a file looked for under all its names before it counts as gone: it may be renamed meanwhile.
+const LOOKS: usize = 4;
 
 /// What a same-host agent's rename amounts to, always by the target and anonymous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,14 +59,13 @@ pub enum Noticed {
     Moved(HandoffId),
 }
 
-/// What the directories looked like when they were last listed.
+/// How neighbours are watched.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    stamps: Option<[Stamp; 2]>,
-    /// Stamps are as coarse as the system's timer: one more look after every change, so that none is missed.
-    again: bool,
+    /// Whether the system gives hints.
+    pub(super) works: bool,
     /// Files that could not be read, and were told of once.
-    told: BTreeSet<String>,
+    pub(super) told: BTreeSet<String>,
 }
 
 /// Whether a file is not where its record says, and what is to be done about that.
@@ -84,50 +87,97 @@ pub(super) fn stray(live: &Live) -> Option<Stray> {
     }
 }
 
-impl DirectoryStore {
-    /// Lists `handoff/` and `claimed/` if they have changed, and takes note of what the hub did not do itself.
+impl<D: Disk> DirectoryStore<D> {
+    /// Whether the system tells what happens in the directories, so that they need not be listed often.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        self.watch.works
+    }
+
+    /// Looks at what the system says has changed, and takes note of what the hub did not do itself. True when that is
+    /// not all there may be: the directories must be listed.
+    pub fn follow_hints(&mut self, now: Time, noticed: &mut Vec<Noticed>) -> bool {
+        let hints = self.disk.hints();
+        for file in &hints.names {
+            let (directory, name) = file.split_once('/').unwrap_or(("", file));
+            let Some((id, place)) = Place::read(status_of(directory), name) else {
+                self.look_at(file, now, noticed);
+                continue;
+            };
+            // Where the hub itself has put it, most of the time.
+            let known = self.index.get(&id).map(|live| live.place);
+            if known.is_some_and(|known| self.is_gone(&known.file(&id))) {
+                if self.look_again(&id, now) {
+                    noticed.push(Noticed::Moved(id));
+                }
+            } else if known != Some(place) {
+                self.look_at(file, now, noticed);
+            }
+        }
+        hints.lost
+    }
+
+    /// Lists `handoff/` and `claimed/`, and takes note of what the hub did not do itself.
     ///
     /// # Errors
-    /// When a directory or a file cannot be read now; the next call looks again.
+    /// When a directory cannot be read now; the next call looks again.
     pub fn notice(&mut self, now: Time) -> io::Result<Vec<Noticed>> {
-        let directories = [directory(Status::Pending), directory(Status::Claimed)];
-        let stamps = [self.dir.stamp(directories[0])?, self.dir.stamp(directories[1])?];
-        let changed = self.watch.stamps != Some(stamps);
-        if !changed && !self.watch.again {
-            return Ok(Vec::new());
-        }
-        // Taken before the listing: what changes during it is seen the next time.
-        self.watch.again = changed;
-        let mut found = self.dir.list(directories[0])?;
-        found = found.into_iter().map(|name| format!("{}/{name}", directories[0])).collect();
-        found.extend(
-            self.dir.list(directories[1])?.into_iter().map(|name| format!("{}/{name}", directories[1])),
-        );
-
-        let mut noticed = Vec::new();
-        let mut expected = BTreeMap::new();
-        for live in self.index.iter() {
-            expected.insert(live.place.file(&live.record.id), live.record.id);
-        }
-        for (file, id) in &expected {
-            if !found.contains(file) && self.look_again(id, now) {
-                noticed.push(Noticed::Moved(*id));
-            }
-        }
-        for file in found.iter().filter(|file| !expected.contains_key(*file)) {
-            let Some((id, new)) = self.found(file, now) else { continue };
-            match self.dir.sync_file(file) {
-                Ok(()) => noticed.push(new),
-                // It has been moved on already, which the next listing notices.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => noticed.push(new),
-                Err(error) => {
-                    self.index.remove(&id);
-                    self.notes.push(format!("{file} cannot be made durable, and is not served: {error}."));
+        let (mut unexpected, mut missing) = (Vec::new(), Vec::new());
+        for status in [Status::Pending, Status::Claimed] {
+            let mut seen = 0;
+            for name in self.disk.walk(directory(status))? {
+                let name = name?;
+                let expected = Place::read(status, &name)
+                    .is_some_and(|(id, place)| self.index.get(&id).is_some_and(|live| live.place == place));
+                if expected {
+                    seen += 1;
+                } else {
+                    unexpected.push(format!("{}/{name}", directory(status)));
                 }
             }
+            let here = |live: &&Live| live.place.status() == status;
+            if seen < self.index.iter().filter(here).count() {
+                let gone = |live: &&Live| here(live) && self.is_gone(&live.place.file(&live.record.id));
+                missing.extend(self.index.iter().filter(gone).map(|live| live.record.id));
+            }
         }
-        self.watch.stamps = Some(stamps);
+        unexpected.sort_unstable();
+        // What somebody has moved to where nothing is live is in neither directory.
+        let elsewhere = |live: &&Live| live.place.status().is_terminal();
+        let gone = |live: &&Live| elsewhere(live) && self.is_gone(&live.place.file(&live.record.id));
+        missing.extend(self.index.iter().filter(gone).map(|live| live.record.id));
+        let mut noticed = Vec::new();
+        for id in missing {
+            if self.look_again(&id, now) {
+                noticed.push(Noticed::Moved(id));
+            }
+        }
+        for file in unexpected {
+            self.look_at(&file, now, &mut noticed);
+        }
         Ok(noticed)
+    }
+
+    /// Whether there is nothing of this name, for certain.
+    fn is_gone(&self, file: &str) -> bool {
+        self.disk.exists(file).is_ok_and(|there| !there)
+    }
+
+    /// Looks at a file that the index does not expect, if it is there.
+    fn look_at(&mut self, file: &str, now: Time, noticed: &mut Vec<Noticed>) {
+        if self.is_gone(file) {
+            return;
+        }
+        let Some((id, new)) = self.found(file, now) else { return };
+        match self.disk.flush_file(file) {
+            Ok(()) => noticed.push(new),
+            // It has been moved on already, which the next look notices.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => noticed.push(new),
+            Err(error) => {
+                self.index.remove(&id);
+                self.notes.push(format!("{file} cannot be made durable, and is not served: {error}."));
+            }
+        }
     }
 
     /// A file that the index does not expect. One that cannot be read now is told of once, and looked at again
@@ -151,20 +201,24 @@ impl DirectoryStore {
             // Somebody's temporary file: it becomes a handoff by a rename, or never.
             return Ok(None);
         }
-        let status = if directory == "handoff" { Status::Pending } else { Status::Claimed };
-        let Some((id, place)) = Place::read(status, name) else {
+        let Some((id, place)) = Place::read(status_of(directory), name) else {
             self.quarantine(file, "its name is not that of a handoff", now)?;
             return Ok(None);
         };
         if let Some(live) = self.index.get(&id) {
-            if live.place != place {
-                let why = format!("the handoff of this id is in {}", live.place.file(&id));
-                self.quarantine(file, &why, now)?;
+            if live.place == place {
+                return Ok(None);
             }
+            // Asked after this one was seen: a file that is on its way is seen at both its names.
+            let known = live.place.file(&id);
+            if self.is_gone(&known) {
+                return Ok(self.look_again(&id, now).then_some((id, Noticed::Moved(id))));
+            }
+            self.quarantine(file, &format!("the handoff of this id is in {known}"), now)?;
             return Ok(None);
         }
         for over in [Place::Completed, Place::Rejected].map(|over| over.file(&id)) {
-            if !self.dir.exists(&over) {
+            if !self.disk.exists(&over)? {
                 continue;
             }
             if self.tells_of(&over, &id, None) {
@@ -190,7 +244,7 @@ impl DirectoryStore {
             if self.take_in(id, place, now)? {
                 if !place.status().is_terminal() {
                     // Somebody dropped it: nothing that rests on it may be more durable than it is.
-                    self.dir.sync_file(&place.file(id))?;
+                    self.disk.flush_file(&place.file(id))?;
                 }
                 break;
             }
@@ -201,7 +255,7 @@ impl DirectoryStore {
     /// Reads a file into the index. False when there is none, or none that can be understood.
     pub(super) fn take_in(&mut self, id: &HandoffId, place: Place, now: Time) -> io::Result<bool> {
         let file = place.file(id);
-        let contents = match self.dir.read(&file, FILE_LIMIT) {
+        let contents = match self.disk.read(&file, FILE_LIMIT) {
             Ok(Some(contents)) => contents,
             Ok(None) => return Ok(false),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -223,7 +277,7 @@ impl DirectoryStore {
         if unwritten {
             // The name has said it all along; the line only repeats it for whoever reads the file.
             let line = line::write(&told.record, told.artifact_bytes, true);
-            self.dir.write_at(&file, len, line.as_bytes())?;
+            self.disk.open(&file, Mode::Write)?.write_all_at(len, line.as_bytes())?;
             len += line.len() as u64;
         }
         let artifact_bytes = told.artifact_bytes;
@@ -241,38 +295,51 @@ impl DirectoryStore {
             return true;
         };
         let (known, digest) = (live.place, live.record.digest);
-        let here = self.dir.exists(&known.file(id));
+        for _ in 0..LOOKS {
+            if let Some(place) = self.elsewhere(id, known, digest, now) {
+                self.index.moved(id, place);
+                return true;
+            }
+            if !self.is_gone(&known.file(id)) {
+                return false;
+            }
+            if let Some(place) = self.forged(id) {
+                self.index.moved(id, place);
+                return true;
+            }
+            // On its way from a name that was looked at too late to one that was looked at too early.
+        }
+        self.index.remove(id);
+        self.notes.push(format!("{} is gone: somebody removed it. The hub never does.", known.file(id)));
+        true
+    }
+
+    /// Where the file of a live handoff is, if it is no longer where it was. What stands under one of its names and is
+    /// another file goes aside.
+    fn elsewhere(&mut self, id: &HandoffId, known: Place, digest: Digest, now: Time) -> Option<Place> {
         let mut elsewhere = None;
         for place in Place::PLAIN.into_iter().filter(|place| *place != known) {
             let file = place.file(id);
-            if !self.dir.exists(&file) {
+            if !self.disk.exists(&file).unwrap_or(false) {
                 continue;
             }
-            if here {
+            // Asked after this one was seen: a file that is on its way is seen at both its names.
+            if !self.is_gone(&known.file(id)) {
                 self.move_aside(&file, &format!("the handoff of this id is in {}", known.file(id)), now);
             } else if elsewhere.is_some() || !self.tells_of(&file, id, Some(digest)) {
-                self.move_aside(&file, &format!("it is not the handoff {id}"), now);
+                if !self.is_gone(&file) {
+                    self.move_aside(&file, &format!("it is not the handoff {id}"), now);
+                }
             } else {
                 elsewhere = Some(place);
             }
         }
-        if here {
-            return false;
-        }
-        match elsewhere.or_else(|| self.forged(id)) {
-            Some(place) => self.index.moved(id, place),
-            None => {
-                self.index.remove(id);
-                self.notes
-                    .push(format!("{} is gone: somebody removed it. The hub never does.", known.file(id)));
-            }
-        }
-        true
+        elsewhere
     }
 
     /// Whether a file is this handoff, or another one that has taken its name.
     fn tells_of(&self, file: &str, id: &HandoffId, digest: Option<Digest>) -> bool {
-        let Ok(Some(contents)) = self.dir.read(file, FILE_LIMIT) else { return false };
+        let Ok(Some(contents)) = self.disk.read(file, FILE_LIMIT) else { return false };
         line::read(&contents.bytes, contents.modified).is_ok_and(|told| {
             told.record.id == *id && digest.is_none_or(|digest| told.record.digest == digest)
         })
@@ -280,7 +347,7 @@ impl DirectoryStore {
 
     /// A claim's name that only the hub gives, and that it did not give to this handoff.
     fn forged(&self, id: &HandoffId) -> Option<Place> {
-        let names = self.dir.list(directory(Status::Claimed)).ok()?;
+        let names = self.disk.list(directory(Status::Claimed)).ok()?;
         let mut places = names.iter().filter_map(|name| Place::read(Status::Claimed, name));
         places.find(|(found, _)| found == id).map(|(_, place)| place)
     }
@@ -289,9 +356,9 @@ impl DirectoryStore {
     pub(super) fn put_back(&mut self, id: &HandoffId) -> io::Result<()> {
         let Some(live) = self.index.get(id) else { return Ok(()) };
         let (from, home) = (live.place, Place::of(&live.record, live.place));
-        self.dir.rename(&from.file(id), &home.file(id))?;
-        self.dir.sync_file(&home.file(id))?;
-        self.dir.sync_directory(directory(from.status()))?;
+        self.disk.rename(&from.file(id), &home.file(id))?;
+        self.disk.flush_file(&home.file(id))?;
+        self.disk.flush_directory(directory(from.status()))?;
         self.notes.push(format!(
             "{} was put back to {}: a same-host agent may claim what is pending, and finish what it claimed itself.",
             from.file(id),
@@ -320,23 +387,32 @@ impl DirectoryStore {
         };
         for n in 0_u32.. {
             let to = if n == 0 { format!("quarantine/{name}") } else { format!("quarantine/{name}.{n}") };
-            match self.dir.rename(file, &to) {
+            let because = format!("{to}.why");
+            // Somebody else's word about another file.
+            if self.disk.exists(&because)? {
+                continue;
+            }
+            match self.disk.rename(file, &to) {
                 Ok(()) => {
                     let at = Rfc3339(now).to_string();
                     let reason = serde_json::json!({ "at": at, "from": file, "why": why });
                     self.notes.push(format!("{file} went to {to}: {why}."));
-                    return self.dir.write_new(&format!("{to}.why"), format!("{reason}\n").as_bytes(), now);
+                    self.disk.write_new(&because, format!("{reason}\n").as_bytes(), Some(now))?;
+                    return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 // Gone already; or else it is `quarantine/` that is gone.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.dir.exists(file) => {
-                    return Ok(());
-                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_gone(file) => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
+}
+
+/// The status of the live handoffs in a directory.
+fn status_of(name: &str) -> Status {
+    if name == directory(Status::Pending) { Status::Pending } else { Status::Claimed }
 }
 
 /// Whether a file is what its name and place say; and whether the name tells of a claim that no line does yet.

@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use handoff_hub::clock::TestClock;
-use handoff_hub::relay::{Config, Relay};
+use handoff_hub::relay::Relay;
 use handoff_kernel::ident::Wire;
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::time::Millis;
 
-use crate::world::{BEGIN, World, artifact, claim, in_memory};
+use crate::world::{BEGIN, World, artifact, claim, config, in_memory};
 
 const MINUTE: Millis = Millis(60_000);
 
@@ -32,9 +32,11 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 pub(crate) fn reopened(directories: &Path, journal: &Path) -> (World, tempfile::TempDir) {
     let dir = in_memory();
     copy(directories, dir.path());
-    std::fs::copy(journal.join("journal"), dir.path().join("journal")).unwrap();
+    for name in ["journal.0", "journal.1"] {
+        std::fs::copy(journal.join(name), dir.path().join(name)).unwrap();
+    }
     let clock = TestClock::at(BEGIN.plus(Millis(50)));
-    let relay = Relay::open(&Config::on(dir.path().to_owned()), clock.clone()).unwrap();
+    let relay = Relay::open(&config(dir.path().to_owned()), clock.clone()).unwrap();
     (World::around(relay), dir)
 }
 
@@ -87,7 +89,7 @@ fn the_journal_redoes_everything_since_any_earlier_image_of_the_directories() {
             assert_eq!(found, expected, "step {n}, directories as after {earlier}");
             // And once more from what that left: redo is safe to repeat.
             drop(again);
-            let relay = Relay::open(&Config::on(dir.path().to_owned()), TestClock::at(BEGIN)).unwrap();
+            let relay = Relay::open(&config(dir.path().to_owned()), TestClock::at(BEGIN)).unwrap();
             let mut twice = World::around(relay);
             let mut found = records(&mut twice);
             forget_attempts(&mut found);
@@ -127,7 +129,7 @@ fn without_its_line_a_claims_name_still_says_who_and_when() {
     let file = format!("claimed/h~c~{}.json", BEGIN.0);
     let data = world.dir.path().join("data");
     std::fs::write(data.join(&file), &bytes).unwrap();
-    let relay = Relay::open(&Config::on(data.clone()), world.clock.clone()).unwrap();
+    let relay = Relay::open(&config(data.clone()), world.clock.clone()).unwrap();
     let mut world = World::around(relay);
     let record = world.get("h").unwrap();
     assert_eq!((record.claim().unwrap().id, record.claim().unwrap().at), (claim("c"), BEGIN));
@@ -135,7 +137,7 @@ fn without_its_line_a_claims_name_still_says_who_and_when() {
     world.complete("h", claim("c"), "1").unwrap();
     let relay = {
         drop(world.relay);
-        Relay::open(&Config::on(data), TestClock::at(BEGIN)).unwrap()
+        Relay::open(&config(data), TestClock::at(BEGIN)).unwrap()
     };
     assert_eq!(World::around(relay).status("h"), Some(Status::Completed));
 }
@@ -144,29 +146,46 @@ fn without_its_line_a_claims_name_still_says_who_and_when() {
 fn a_torn_last_frame_is_as_if_it_had_never_been() {
     let mut world = World::new();
     world.start(&artifact("one", MINUTE, None)).unwrap();
-    let before = std::fs::read(world.data().join("journal")).unwrap();
+    let journals =
+        |world: &World| ["journal.0", "journal.1"].map(|n| std::fs::read(world.data().join(n)).unwrap());
+    let before = journals(&world);
     let images = in_memory();
     copy(&world.data(), images.path());
     world.start(&artifact("two", MINUTE, None)).unwrap();
-    let after = std::fs::read(world.data().join("journal")).unwrap();
-    for end in before.len()..after.len() {
-        std::fs::write(images.path().join("journal"), &after[..end]).unwrap();
+    let after = journals(&world);
+    let (mut cuts, mut whole) = (0, 0);
+    for (n, name) in ["journal.0", "journal.1"].into_iter().enumerate() {
+        let changed: Vec<_> = (0..after[n].len()).filter(|at| before[n][*at] != after[n][*at]).collect();
+        for end in changed {
+            // What the frame's bytes were before, from here on.
+            let torn = [&after[n][..end], &before[n][end..]].concat();
+            std::fs::write(images.path().join(name), torn).unwrap();
+            let (mut again, _dir) = reopened(images.path(), images.path());
+            assert_eq!(
+                (again.status("one"), again.status("two")),
+                (Some(Status::Pending), None),
+                "cut at {end}"
+            );
+            cuts += 1;
+        }
+        std::fs::write(images.path().join(name), &after[n]).unwrap();
         let (mut again, _dir) = reopened(images.path(), images.path());
-        assert_eq!((again.status("one"), again.status("two")), (Some(Status::Pending), None), "cut at {end}");
+        whole += usize::from(again.status("two").is_some());
     }
+    assert!(cuts > 300 && whole > 0, "{cuts} cuts, whole {whole}");
 }
 
 #[test]
 fn a_directory_is_one_hubs_alone_and_a_newer_format_is_refused() {
     let world = World::new();
-    let again = Relay::open(&Config::on(world.data()), world.clock.clone()).unwrap_err();
+    let again = Relay::open(&config(world.data()), world.clock.clone()).unwrap_err();
     assert!(again.to_string().contains("in use by another hub"), "{again}");
     let data = world.data();
     drop(world.relay);
-    std::fs::write(data.join("FORMAT"), "2\n").unwrap();
-    let newer = Relay::open(&Config::on(data.clone()), world.clock.clone()).unwrap_err();
-    assert!(newer.to_string().contains("format \"2\""), "{newer}");
+    std::fs::write(data.join("FORMAT"), "3\n").unwrap();
+    let newer = Relay::open(&config(data.clone()), world.clock.clone()).unwrap_err();
+    assert!(newer.to_string().contains("format \"3\""), "{newer}");
     let file = data.join("FORMAT");
-    let not_a_directory = Relay::open(&Config::on(file), world.clock.clone()).unwrap_err();
+    let not_a_directory = Relay::open(&config(file), world.clock.clone()).unwrap_err();
     assert!(not_a_directory.to_string().contains("cannot be used"), "{not_a_directory}");
 }

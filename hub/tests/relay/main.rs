@@ -9,6 +9,7 @@
 
 mod any_life;
 mod crashes;
+mod formats;
 mod life;
 mod neighbours;
 mod races;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use handoff_hub::clock::TestClock;
 use handoff_hub::relay::{Config, Relay};
 use handoff_hub::request::{Asker, Reply, Request, Ticket};
+use handoff_hub::store::Options;
 use handoff_kernel::artifact::Artifact;
 use handoff_kernel::command::Answer;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Wire};
@@ -23,6 +24,12 @@ pub(crate) struct World {
     pub(crate) clock: TestClock,
     pub(crate) relay: Relay<TestClock>,
     tickets: u64,
+}
+
+/// The default set-up, but for journals that are quickly copied.
+pub(crate) fn config(data: PathBuf) -> Config {
+    let store = Options { journal_bytes: 64 * 1024, ..Options::default() };
+    Config { store, ..Config::on(data) }
 }
 
 pub(crate) type Verdict = Result<Answer<Wire>, NotDone>;
@@ -72,7 +79,7 @@ impl World {
     fn with(change: impl FnOnce(Config) -> Config) -> Self {
         let dir = in_memory();
         let clock = TestClock::at(BEGIN);
-        let config = change(Config::on(dir.path().join("data")));
+        let config = change(config(dir.path().join("data")));
         let relay = Relay::open(&config, clock.clone()).unwrap();
         Self { dir, clock, relay, tickets: 0 }
     }
@@ -91,7 +98,7 @@ impl World {
     pub(crate) fn crash_as_it_was(self, janitor: bool) -> Self {
         let Self { dir, clock, relay, tickets } = self;
         drop(relay);
-        let config = Config { janitor, ..Config::on(dir.path().join("data")) };
+        let config = Config { janitor, ..config(dir.path().join("data")) };
         let relay = Relay::open(&config, clock.clone()).unwrap();
         Self { dir, clock, relay, tickets }
     }
