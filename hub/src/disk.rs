@@ -15,6 +15,8 @@
 //! says it is done is done.
 
 mod real;
+#[cfg(any(test, feature = "testing"))]
+pub mod simulated;
 
 use std::collections::BTreeSet;
 use std::fmt;
