@@ -9,7 +9,7 @@ use handoff_kernel::time::Time;
 use crate::support::{empty, holding, leaves, line, make, open};
 
 fn kind<T: std::fmt::Debug>(result: io::Result<T>) -> ErrorKind {
-    result.unwrap_err().kind()
+    result.expect_err("it was told to fail").kind()
 }
 
 #[test]

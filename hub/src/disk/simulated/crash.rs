@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Settings;
-use super::contents::{Contents, Fingerprint};
+use super::contents::{Contents, Fingerprint, Fixed};
 use super::effect::{Change, Effect, Inode, needs};
 use super::image::{Image, Node, Nodes};
 
@@ -27,11 +27,11 @@ pub struct Crash {
 /// A file's pending effects, and what came of some of them.
 #[derive(Clone)]
 struct Variants {
-    base: Arc<Contents>,
+    base: Fixed,
     /// Which of all the effects are its own.
     effects: Vec<usize>,
     /// Contents are built once for each set of effects: images share them.
-    built: BTreeMap<u128, Arc<Contents>>,
+    built: BTreeMap<u128, Fixed>,
     /// Of the sets of effects that leave the same, the one that stands for all.
     stands: BTreeMap<Fingerprint, u128>,
 }
@@ -42,7 +42,7 @@ impl Crash {
         durable: Nodes,
         lies: Vec<(Inode, Arc<str>)>,
         effects: Vec<Effect>,
-        contents: impl Fn(Inode) -> Arc<Contents>,
+        contents: impl Fn(Inode) -> Fixed,
         settings: Settings,
     ) -> Self {
         let mut files: BTreeMap<Inode, Variants> = BTreeMap::new();
@@ -178,7 +178,7 @@ impl Crash {
 }
 
 impl Variants {
-    fn new(base: Arc<Contents>) -> Self {
+    fn new(base: Fixed) -> Self {
         // Where nothing kept leaves the same, it stands for the others: nothing may always be kept, also of a file
         // whose name is lost.
         let stands = BTreeMap::from([(base.fingerprint(), 0)]);
@@ -191,19 +191,17 @@ impl Variants {
         (self.effects.len() <= 128).then(key)
     }
 
-    fn with(&mut self, effects: &[Effect], kept: &[bool], block_bytes: usize) -> Arc<Contents> {
-        let build = |own: &[usize], base: &Arc<Contents>| {
+    fn with(&mut self, effects: &[Effect], kept: &[bool], block_bytes: usize) -> Fixed {
+        let build = |own: &[usize], base: &Fixed| {
             let taken = own.iter().filter(|at| kept[**at]).map(|at| &effects[*at].change);
-            let mut contents = Contents::clone(base);
+            let mut contents = Contents::clone(base.contents());
             contents.take(taken, block_bytes);
-            Arc::new(contents)
+            Fixed::new(Arc::new(contents))
         };
         match self.key(kept) {
             None => build(&self.effects, &self.base),
-            Some(0) => Arc::clone(&self.base),
-            Some(key) => {
-                Arc::clone(self.built.entry(key).or_insert_with(|| build(&self.effects, &self.base)))
-            }
+            Some(0) => self.base.clone(),
+            Some(key) => self.built.entry(key).or_insert_with(|| build(&self.effects, &self.base)).clone(),
         }
     }
 

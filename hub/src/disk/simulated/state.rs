@@ -8,7 +8,7 @@ use std::sync::Arc;
 use handoff_kernel::time::Time;
 
 use super::Settings;
-use super::contents::Contents;
+use super::contents::{Contents, Fixed};
 use super::crash::Crash;
 use super::effect::{Change, Effect, Inode, needs, parent};
 use super::fault::{Call, Failure, Fault, Hinting};
@@ -80,7 +80,8 @@ impl State {
         for (name, node) in image.nodes() {
             let entry = match node {
                 Node::Directory => Entry::Directory,
-                Node::File(contents) => {
+                Node::File(file) => {
+                    let contents = file.contents();
                     let space = Space::up_to(contents.bytes().len().div_ceil(image.settings().block_bytes));
                     let (seen, durable) = (Arc::clone(contents), Arc::clone(contents));
                     let name = Arc::clone(name);
@@ -467,7 +468,7 @@ impl State {
         let resolve = |(name, entry): (&Arc<str>, &Entry)| {
             let node = match entry {
                 Entry::Directory => Node::Directory,
-                Entry::File(inode) => Node::File(Arc::clone(&self.files.get(inode)?.durable)),
+                Entry::File(inode) => Node::File(Fixed::new(Arc::clone(&self.files.get(inode)?.durable))),
             };
             Some((Arc::clone(name), node))
         };
@@ -479,9 +480,8 @@ impl State {
             Entry::File(_) | Entry::Directory => None,
         });
         let nothing = Arc::new(Contents::empty(self.settings.now));
-        let contents = |inode| {
-            self.files.get(&inode).map_or_else(|| Arc::clone(&nothing), |file| Arc::clone(&file.durable))
-        };
+        let contents =
+            |inode| Fixed::new(Arc::clone(self.files.get(&inode).map_or(&nothing, |file| &file.durable)));
         Crash::new(durable, lies.collect(), self.pending.clone(), contents, self.settings)
     }
 
@@ -490,7 +490,7 @@ impl State {
         let nodes = self.names.iter().filter_map(|(name, entry)| {
             let node = match entry {
                 Entry::Directory => Node::Directory,
-                Entry::File(inode) => Node::File(Arc::clone(&self.files.get(inode)?.seen)),
+                Entry::File(inode) => Node::File(Fixed::new(Arc::clone(&self.files.get(inode)?.seen))),
             };
             Some((Arc::clone(name), node))
         });
