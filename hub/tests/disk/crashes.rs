@@ -13,6 +13,15 @@ fn a_file_whose_name_is_not_durable_is_gone_with_all_its_blocks() {
 }
 
 #[test]
+fn what_is_written_back_is_the_same_image_also_under_a_name_that_is_lost() {
+    let disk = empty();
+    let file = make(&disk, "f", "ab");
+    file.set_len(0).unwrap();
+    disk.rename("f", "g").unwrap();
+    leaves(&disk, &["", "f=", "f=..", "f=ab", "g=", "g=..", "g=ab"]);
+}
+
+#[test]
 fn a_new_file_of_two_blocks_leaves_six_images() {
     let disk = empty();
     make(&disk, "f", "abcdefg");
@@ -183,8 +192,7 @@ fn everything_kept_is_what_is_seen_and_nothing_kept_is_what_was_durable() {
     assert_eq!(cut.all(), disk.seen());
     assert_eq!(cut.none(), before);
     let images: Vec<_> = cut.images().collect();
-    assert_eq!(images.first(), Some(&cut.all()));
-    assert_eq!(images.last(), Some(&cut.none()));
+    assert!(images.contains(&cut.all()) && images.contains(&cut.none()));
 }
 
 #[test]

@@ -5,8 +5,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use handoff_kernel::time::Time;
 
@@ -41,17 +40,15 @@ impl Fingerprint {
 }
 
 /// What is in one file.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Contents {
     bytes: Vec<u8>,
     modified: Time,
-    /// Computed when it is first asked for, forgotten with every change.
-    print: OnceLock<Fingerprint>,
 }
 
 impl Contents {
     pub(super) const fn empty(modified: Time) -> Self {
-        Self { bytes: Vec::new(), modified, print: OnceLock::new() }
+        Self { bytes: Vec::new(), modified }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -62,8 +59,8 @@ impl Contents {
         self.modified
     }
 
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        *self.print.get_or_init(|| Fingerprint::EMPTY.number(self.modified.0).bytes(&self.bytes))
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::EMPTY.number(self.modified.0).bytes(&self.bytes)
     }
 
     /// Does some of this file's pending effects, in their order. Any of them may be left out that the rules allow to be.
@@ -71,7 +68,6 @@ impl Contents {
     /// A block may be there before the length that shows it: it lies beyond the end then, and is lost if no length
     /// comes. A length cuts off what older effects left beyond it: what is shown again later is zeros.
     pub(super) fn take(&mut self, changes: impl Iterator<Item = impl Borrow<Change>>, block_bytes: usize) {
-        self.print = OnceLock::new();
         let mut len = self.bytes.len();
         for change in changes {
             match change.borrow() {
@@ -96,7 +92,6 @@ impl Contents {
 
     /// Writes at once, filling up with zeros.
     pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
-        self.print = OnceLock::new();
         let end = offset + bytes.len();
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
@@ -105,12 +100,10 @@ impl Contents {
     }
 
     pub(super) fn set_len(&mut self, len: usize) {
-        self.print = OnceLock::new();
         self.bytes.resize(len, 0);
     }
 
     pub(super) fn set_modified(&mut self, modified: Time) {
-        self.print = OnceLock::new();
         self.modified = modified;
     }
 
@@ -124,29 +117,24 @@ impl Contents {
     }
 }
 
-impl PartialEq for Contents {
-    fn eq(&self, other: &Self) -> bool {
-        (self.modified, &self.bytes) == (other.modified, &other.bytes)
-    }
+/// What is in one file of an image: it does not change any more, and its fingerprint is taken once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Fixed {
+    print: Fingerprint,
+    contents: Arc<Contents>,
 }
 
-impl Eq for Contents {}
-
-impl PartialOrd for Contents {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+impl Fixed {
+    pub(super) fn new(contents: Arc<Contents>) -> Self {
+        Self { print: contents.fingerprint(), contents }
     }
-}
 
-impl Ord for Contents {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.modified, &self.bytes).cmp(&(other.modified, &other.bytes))
+    pub(super) const fn fingerprint(&self) -> Fingerprint {
+        self.print
     }
-}
 
-impl Hash for Contents {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.fingerprint().hash(state);
+    pub(super) const fn contents(&self) -> &Arc<Contents> {
+        &self.contents
     }
 }
 

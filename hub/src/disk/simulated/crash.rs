@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Settings;
-use super::contents::{Contents, Fingerprint};
+use super::contents::{Contents, Fingerprint, Fixed};
 use super::effect::{Change, Effect, Inode, needs};
 use super::image::{Image, Node, Nodes};
 
@@ -27,11 +27,13 @@ pub struct Crash {
 /// A file's pending effects, and what came of some of them.
 #[derive(Clone)]
 struct Variants {
-    base: Arc<Contents>,
+    base: Fixed,
     /// Which of all the effects are its own.
     effects: Vec<usize>,
     /// Contents are built once for each set of effects: images share them.
-    built: BTreeMap<u128, Arc<Contents>>,
+    built: BTreeMap<u128, Fixed>,
+    /// Of the sets of effects that leave the same, the one that stands for all.
+    stands: BTreeMap<Fingerprint, u128>,
 }
 
 impl Crash {
@@ -40,11 +42,11 @@ impl Crash {
         durable: Nodes,
         lies: Vec<(Inode, Arc<str>)>,
         effects: Vec<Effect>,
-        contents: impl Fn(Inode) -> Arc<Contents>,
+        contents: impl Fn(Inode) -> Fixed,
         settings: Settings,
     ) -> Self {
         let mut files: BTreeMap<Inode, Variants> = BTreeMap::new();
-        let fresh = |inode| Variants { base: contents(inode), effects: Vec::new(), built: BTreeMap::new() };
+        let fresh = |inode| Variants::new(contents(inode));
         for (at, effect) in effects.iter().enumerate() {
             if let Some(inode) = effect.change.contents_of() {
                 files.entry(inode).or_insert_with(|| fresh(inode)).effects.push(at);
@@ -80,7 +82,7 @@ impl Crash {
         self.clone().image(&vec![false; self.effects.len()])
     }
 
-    /// Every image that there may be, each once. Everything kept comes first, nothing kept comes last.
+    /// Every image that there may be, each once, in an order that is the same every time.
     #[must_use]
     pub fn images(&self) -> Images {
         self.at_most_lost(usize::MAX)
@@ -140,7 +142,13 @@ impl Crash {
         Some(product)
     }
 
-    /// What is left when these are kept. It needs no disk that is alive.
+    /// Whether another set leaves the same, of those that are counted out when none is left out.
+    fn is_stood_for(&mut self, kept: &[bool]) -> bool {
+        let (effects, block_bytes) = (&self.effects, self.settings.block_bytes);
+        self.files.values_mut().any(|file| file.is_stood_for(effects, kept, block_bytes))
+    }
+
+    /// What is left when these are kept.
     fn image(&mut self, kept: &[bool]) -> Image {
         let block_bytes = self.settings.block_bytes;
         let mut nodes = self.durable.clone();
@@ -170,21 +178,38 @@ impl Crash {
 }
 
 impl Variants {
-    fn with(&mut self, effects: &[Effect], kept: &[bool], block_bytes: usize) -> Arc<Contents> {
-        let build = |own: &[usize], base: &Arc<Contents>| {
+    fn new(base: Fixed) -> Self {
+        // Where nothing kept leaves the same, it stands for the others: nothing may always be kept, also of a file
+        // whose name is lost.
+        let stands = BTreeMap::from([(base.fingerprint(), 0)]);
+        Self { base, effects: Vec::new(), built: BTreeMap::new(), stands }
+    }
+
+    /// The set of this file's effects that is kept, if it can be told by a number.
+    fn key(&self, kept: &[bool]) -> Option<u128> {
+        let key = || self.effects.iter().fold(0, |key, at| key << 1 | u128::from(kept[*at]));
+        (self.effects.len() <= 128).then(key)
+    }
+
+    fn with(&mut self, effects: &[Effect], kept: &[bool], block_bytes: usize) -> Fixed {
+        let build = |own: &[usize], base: &Fixed| {
             let taken = own.iter().filter(|at| kept[**at]).map(|at| &effects[*at].change);
-            let mut contents = Contents::clone(base);
+            let mut contents = Contents::clone(base.contents());
             contents.take(taken, block_bytes);
-            Arc::new(contents)
+            Fixed::new(Arc::new(contents))
         };
-        if self.effects.len() > 128 {
-            return build(&self.effects, &self.base);
+        match self.key(kept) {
+            None => build(&self.effects, &self.base),
+            Some(0) => self.base.clone(),
+            Some(key) => self.built.entry(key).or_insert_with(|| build(&self.effects, &self.base)).clone(),
         }
-        let key = self.effects.iter().fold(0, |key, at| key << 1 | u128::from(kept[*at]));
-        if key == 0 {
-            return Arc::clone(&self.base);
-        }
-        Arc::clone(self.built.entry(key).or_insert_with(|| build(&self.effects, &self.base)))
+    }
+
+    /// Whether another set of this file's effects leaves the same, and stands for this one.
+    fn is_stood_for(&mut self, effects: &[Effect], kept: &[bool], block_bytes: usize) -> bool {
+        let Some(key) = self.key(kept) else { return false };
+        let print = self.with(effects, kept, block_bytes).fingerprint();
+        *self.stands.entry(print).or_insert(key) != key
     }
 }
 
@@ -243,6 +268,8 @@ pub struct Images {
     crash: Crash,
     direction: Direction,
     odometer: Option<Odometer>,
+    /// No set is left out: of those that leave the same, one is enough.
+    everything: bool,
     kept: Vec<bool>,
     seen: BTreeSet<Fingerprint>,
 }
@@ -267,6 +294,7 @@ impl Images {
             crash: crash.clone(),
             direction,
             odometer: Some(Odometer::new(links, most)),
+            everything: most >= n,
             kept: vec![false; n],
             seen: BTreeSet::new(),
         }
@@ -288,6 +316,9 @@ impl Iterator for Images {
             }
             if !odometer.step() {
                 self.odometer = None;
+            }
+            if self.everything && self.crash.is_stood_for(&self.kept) {
+                continue;
             }
             let image = self.crash.image(&self.kept);
             if self.seen.insert(image.fingerprint()) {

@@ -156,6 +156,12 @@ impl Disk for SimulatedDisk {
                 state.look_at_parent(to)?;
                 let inode = movable(state, from)?;
                 match state.look(to)? {
+                    // As the system has it: not even an ancestor's place is taken.
+                    Some(Entry::Directory)
+                        if from.strip_prefix(to).is_some_and(|rest| rest.starts_with('/')) =>
+                    {
+                        Err(io::ErrorKind::DirectoryNotEmpty.into())
+                    }
                     Some(Entry::Directory) => Err(io::ErrorKind::IsADirectory.into()),
                     Some(Entry::File(there)) if there == inode => Ok(()),
                     Some(Entry::File(_)) | None => state.move_file(inode, from, Some(to)),

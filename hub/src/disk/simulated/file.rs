@@ -65,7 +65,9 @@ impl Drop for SimulatedFile {
         let mut state = locked(&self.shared);
         if let Ok(file) = state.file_mut(self.inode) {
             file.opened -= 1;
-            if let Some(name) = file.name.clone().filter(|_| self.writes) {
+            if self.writes {
+                // Its last name, if it has been removed: so does the system.
+                let name = Arc::clone(&file.name);
                 state.hint(&name);
             }
         }

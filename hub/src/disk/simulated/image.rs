@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use handoff_kernel::time::Time;
 
-use super::contents::{Contents, Fingerprint};
+use super::contents::{Contents, Fingerprint, Fixed};
 use super::effect::Effect;
 use super::{Settings, SimulatedDisk};
 
@@ -16,7 +16,7 @@ use super::{Settings, SimulatedDisk};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Node {
     Directory,
-    File(Arc<Contents>),
+    File(Fixed),
 }
 
 pub(super) type Nodes = BTreeMap<Arc<str>, Node>;
@@ -50,7 +50,7 @@ impl Image {
             let print = print.bytes(name.as_bytes());
             match node {
                 Node::Directory => print.number(1),
-                Node::File(contents) => print.number(2).and(contents.fingerprint()),
+                Node::File(file) => print.number(2).and(file.fingerprint()),
             }
         });
         Self { nodes: Arc::new(nodes), fingerprint, settings, lost: None }
@@ -101,7 +101,7 @@ impl Image {
     fn contents(&self, name: &str) -> Option<&Contents> {
         match self.nodes.get(name)? {
             Node::Directory => None,
-            Node::File(contents) => Some(contents),
+            Node::File(file) => Some(file.contents()),
         }
     }
 
@@ -169,7 +169,7 @@ impl fmt::Display for Image {
         for (name, node) in self.nodes.iter() {
             match node {
                 Node::Directory => writeln!(f, "{name}/")?,
-                Node::File(contents) => writeln!(f, "{name}: {contents:?}")?,
+                Node::File(file) => writeln!(f, "{name}: {:?}", file.contents())?,
             }
         }
         for (fate, lines) in [("kept", self.kept()), ("lost", self.lost())] {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use handoff_kernel::time::Time;
 
 use super::Settings;
-use super::contents::Contents;
+use super::contents::{Contents, Fixed};
 use super::crash::Crash;
 use super::effect::{Change, Effect, Inode, needs, parent};
 use super::fault::{Call, Failure, Fault, Hinting};
@@ -31,8 +31,10 @@ pub(super) struct File {
     pub(super) seen: Arc<Contents>,
     pub(super) durable: Arc<Contents>,
     pub(super) space: Space,
-    /// Its name as it is seen; none when it has been removed.
-    pub(super) name: Option<Arc<str>>,
+    /// Its name as it is seen, or as it was last.
+    pub(super) name: Arc<str>,
+    /// Whether it has not been removed.
+    named: bool,
     /// How many have it open.
     pub(super) opened: usize,
     /// A flush of it has failed: nothing makes its contents durable any more.
@@ -78,11 +80,12 @@ impl State {
         for (name, node) in image.nodes() {
             let entry = match node {
                 Node::Directory => Entry::Directory,
-                Node::File(contents) => {
+                Node::File(file) => {
+                    let contents = file.contents();
                     let space = Space::up_to(contents.bytes().len().div_ceil(image.settings().block_bytes));
                     let (seen, durable) = (Arc::clone(contents), Arc::clone(contents));
-                    let name = Some(Arc::clone(name));
-                    let file = File { seen, durable, space, name, opened: 0, in_limbo: false };
+                    let name = Arc::clone(name);
+                    let file = File { seen, durable, space, name, named: true, opened: 0, in_limbo: false };
                     files.insert(inodes, file);
                     inodes += 1;
                     Entry::File(inodes - 1)
@@ -175,7 +178,7 @@ impl State {
     pub(super) fn free(&self) -> usize {
         let Some(capacity) = self.settings.capacity else { return usize::MAX };
         let directories = self.names.values().filter(|entry| **entry == Entry::Directory).count();
-        let there = self.files.values().filter(|file| file.name.is_some() || file.opened > 0);
+        let there = self.files.values().filter(|file| file.named || file.opened > 0);
         let taken: usize = there.map(|file| 1 + file.space.blocks()).sum();
         capacity.saturating_sub(directories + taken)
     }
@@ -206,7 +209,8 @@ impl State {
             seen: Arc::clone(&empty),
             durable: empty,
             space: Space::default(),
-            name: Some(Arc::clone(&name)),
+            name: Arc::clone(&name),
+            named: true,
             opened: 0,
             in_limbo: false,
         };
@@ -238,9 +242,13 @@ impl State {
             Entry::File(over) => Some(over),
             Entry::Directory => None,
         });
-        self.file_mut(inode)?.name.clone_from(&to);
+        let file = self.file_mut(inode)?;
+        file.named = to.is_some();
+        if let Some(to) = &to {
+            file.name = Arc::clone(to);
+        }
         if let Some(over) = over {
-            self.file_mut(over)?.name = None;
+            self.file_mut(over)?.named = false;
         }
         for name in [Some(&from), to.as_ref()].into_iter().flatten() {
             self.stamp(name);
@@ -252,8 +260,7 @@ impl State {
 
     /// The name under which a file's effects are told of.
     pub(super) fn told(&self, inode: Inode) -> Arc<str> {
-        let name = self.files.get(&inode).and_then(|file| file.name.as_ref());
-        name.map_or_else(|| "a removed file".into(), Arc::clone)
+        self.files.get(&inode).map_or_else(|| "".into(), |file| Arc::clone(&file.name))
     }
 
     pub(super) fn set_modified(&mut self, inode: Inode, modified: Time) -> io::Result<()> {
@@ -461,7 +468,7 @@ impl State {
         let resolve = |(name, entry): (&Arc<str>, &Entry)| {
             let node = match entry {
                 Entry::Directory => Node::Directory,
-                Entry::File(inode) => Node::File(Arc::clone(&self.files.get(inode)?.durable)),
+                Entry::File(inode) => Node::File(Fixed::new(Arc::clone(&self.files.get(inode)?.durable))),
             };
             Some((Arc::clone(name), node))
         };
@@ -473,9 +480,8 @@ impl State {
             Entry::File(_) | Entry::Directory => None,
         });
         let nothing = Arc::new(Contents::empty(self.settings.now));
-        let contents = |inode| {
-            self.files.get(&inode).map_or_else(|| Arc::clone(&nothing), |file| Arc::clone(&file.durable))
-        };
+        let contents =
+            |inode| Fixed::new(Arc::clone(self.files.get(&inode).map_or(&nothing, |file| &file.durable)));
         Crash::new(durable, lies.collect(), self.pending.clone(), contents, self.settings)
     }
 
@@ -484,7 +490,7 @@ impl State {
         let nodes = self.names.iter().filter_map(|(name, entry)| {
             let node = match entry {
                 Entry::Directory => Node::Directory,
-                Entry::File(inode) => Node::File(Arc::clone(&self.files.get(inode)?.seen)),
+                Entry::File(inode) => Node::File(Fixed::new(Arc::clone(&self.files.get(inode)?.seen))),
             };
             Some((Arc::clone(name), node))
         });
