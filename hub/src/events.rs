@@ -9,7 +9,7 @@
 //!
 //! It is there to be read by people and programs, and for nothing else: the hub reads nothing of it to decide, and
 //! deleting it changes no answer. Each acknowledged transition has exactly one line, in order (rule S10). What the
-//! chain of `prev` can show, and what it cannot, `verify` says.
+//! chain of `prev` can show, and what it cannot, [`verify()`] says.
 //!
 //! # After a crash
 //!
@@ -29,6 +29,7 @@ mod event;
 mod read;
 mod redo;
 mod segment;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -41,7 +42,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::disk::{Disk, DiskFile as _, Mode};
 pub use event::{Happened, Logged};
+pub use read::{Lines, lines};
 use segment::{Last, path};
+pub use verify::{Fault, NotWhole, Verified, Wrong, verify};
 
 /// Where the log lies in the data directory.
 pub const DIRECTORY: &str = "events";
