@@ -280,11 +280,13 @@ impl<D: Disk> EventLog<D> {
             let open = self.file.take().filter(|(segment, _)| *segment == run.segment);
             let file = match open {
                 Some((_, file)) => file,
-                None => self.make(disk, run)?,
+                None => Self::make(disk, run)?,
             };
             file.write_all_at(run.offset, run.bytes.as_bytes())?;
             let full = run.offset + run.bytes.len() as u64;
-            if run.segment != end.segment && file.length()? > full {
+            let alone = run.segment == self.at.segment && run.segment == end.segment;
+            if !alone && file.length()? > full {
+                // Whatever else is there comes after a segment that is full, or was there before this one began.
                 file.set_len(full)?;
             }
             self.file = Some((run.segment, file));
@@ -351,20 +353,15 @@ impl<D: Disk> EventLog<D> {
     }
 
     /// Opens a segment that begins with this run.
-    fn make(&self, disk: &D, run: &Run) -> io::Result<D::File> {
-        let file = match disk.open(&path(run.segment), Mode::Create) {
+    fn make(disk: &D, run: &Run) -> io::Result<D::File> {
+        match disk.open(&path(run.segment), Mode::Create) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Somebody has removed the directory. That must keep nobody from handing over.
                 disk.make_directory(DIRECTORY)?;
-                disk.open(&path(run.segment), Mode::Create)?
+                disk.open(&path(run.segment), Mode::Create)
             }
-            opened => opened?,
-        };
-        // What a redo finds there is these very lines, and stays; what may come after them does not.
-        if run.segment != self.at.segment && file.length()? > run.bytes.len() as u64 {
-            file.set_len(run.bytes.len() as u64)?;
+            opened => opened,
         }
-        Ok(file)
     }
 }
 

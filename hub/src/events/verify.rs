@@ -67,7 +67,7 @@ pub enum Wrong {
     CutShort,
     /// The line is another than the one that was written.
     Changed,
-    /// This line or the one after it, the last, is another than was written.
+    /// This line or the one after it is another than was written; no sound line follows the two.
     ThisOrNext,
     /// This later line stands there.
     Later(u64),
@@ -97,7 +97,7 @@ impl fmt::Display for Fault {
             Wrong::Changed => write!(f, "event {seq} has been changed since it was written."),
             Wrong::ThisOrNext => write!(
                 f,
-                "event {seq} has been changed since it was written, or else the one after it has: that is the last, and no line after it tells which."
+                "event {seq} has been changed since it was written, or else the one after it has; no sound line after those two tells which."
             ),
             Wrong::Later(found) => write!(
                 f,
