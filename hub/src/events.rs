@@ -9,7 +9,7 @@
 //!
 //! It is there to be read by people and programs, and for nothing else: the hub reads nothing of it to decide, and
 //! deleting it changes no answer. Each acknowledged transition has exactly one line, in order (rule S10). What the
-//! chain of `prev` can show, and what it cannot, `verify` says.
+//! chain of `prev` can show, and what it cannot, [`verify()`] says.
 //!
 //! # After a crash
 //!
@@ -29,6 +29,7 @@ mod event;
 mod read;
 mod redo;
 mod segment;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -41,7 +42,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::disk::{Disk, DiskFile as _, Mode};
 pub use event::{Happened, Logged};
+pub use read::{Lines, lines};
 use segment::{Last, path};
+pub use verify::{Fault, NotWhole, Verified, Wrong, verify};
 
 /// Where the log lies in the data directory.
 pub const DIRECTORY: &str = "events";
@@ -277,11 +280,13 @@ impl<D: Disk> EventLog<D> {
             let open = self.file.take().filter(|(segment, _)| *segment == run.segment);
             let file = match open {
                 Some((_, file)) => file,
-                None => self.make(disk, run)?,
+                None => Self::make(disk, run)?,
             };
             file.write_all_at(run.offset, run.bytes.as_bytes())?;
             let full = run.offset + run.bytes.len() as u64;
-            if run.segment != end.segment && file.length()? > full {
+            let alone = run.segment == self.at.segment && run.segment == end.segment;
+            if !alone && file.length()? > full {
+                // Whatever else is there comes after a segment that is full, or was there before this one began.
                 file.set_len(full)?;
             }
             self.file = Some((run.segment, file));
@@ -348,20 +353,15 @@ impl<D: Disk> EventLog<D> {
     }
 
     /// Opens a segment that begins with this run.
-    fn make(&self, disk: &D, run: &Run) -> io::Result<D::File> {
-        let file = match disk.open(&path(run.segment), Mode::Create) {
+    fn make(disk: &D, run: &Run) -> io::Result<D::File> {
+        match disk.open(&path(run.segment), Mode::Create) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // Somebody has removed the directory. That must keep nobody from handing over.
                 disk.make_directory(DIRECTORY)?;
-                disk.open(&path(run.segment), Mode::Create)?
+                disk.open(&path(run.segment), Mode::Create)
             }
-            opened => opened?,
-        };
-        // What a redo finds there is these very lines, and stays; what may come after them does not.
-        if run.segment != self.at.segment && file.length()? > run.bytes.len() as u64 {
-            file.set_len(run.bytes.len() as u64)?;
+            opened => opened,
         }
-        Ok(file)
     }
 }
 

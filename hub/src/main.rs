@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use handoff_hub::cli::{self, DemoOptions, ServeOptions, TokenCommand};
+use handoff_hub::cli::{self, DemoOptions, LogCommand, ServeOptions, TokenCommand};
 
 /// Carries handoffs from one agent to another.
 #[derive(Debug, Parser)]
@@ -20,6 +20,9 @@ enum Command {
     /// Add, list and revoke the tokens by which agents show who they are
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Verify the event log
+    #[command(subcommand)]
+    Log(LogCommand),
     /// See the whole protocol at work, on a temporary directory and a free port
     Demo(DemoOptions),
 }
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(options) => cli::serve(&options),
         Command::Token(command) => cli::token(command),
+        Command::Log(command) => cli::log(command),
         Command::Demo(options) => cli::demo(&options),
     }
 }

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use handoff_hub::cli::{self, ServeOptions, TokenCommand};
+use handoff_hub::cli::{self, LogCommand, ServeOptions, TokenCommand};
 use handoff_hub::clock::TestClock;
 use handoff_kernel::time::Time;
 
@@ -23,6 +23,9 @@ enum Command {
     /// Add, list and revoke tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Verify the event log
+    #[command(subcommand)]
+    Log(LogCommand),
 }
 
 #[derive(Debug, Args)]
@@ -44,5 +47,6 @@ fn main() -> ExitCode {
             cli::serve_for_tests(&options.serve, clock, !options.no_janitor)
         }
         Command::Token(command) => cli::token(command),
+        Command::Log(command) => cli::log(command),
     }
 }

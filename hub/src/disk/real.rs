@@ -47,6 +47,18 @@ impl RealDisk {
         Ok(Self { path: path.to_owned(), lock, watch: None })
     }
 
+    /// Looks into a directory that is there, without its lock: a hub may be running on it. Only for reading.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn look(path: &Path) -> io::Result<Self> {
+        let lock = File::open(path)?;
+        if !lock.metadata()?.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is a file, not a directory"));
+        }
+        Ok(Self { path: path.to_owned(), lock, watch: None })
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.path.clone() } else { self.path.join(name) }
     }
@@ -331,6 +343,20 @@ mod tests {
             std::thread::yield_now();
         };
         end.unwrap();
+    }
+
+    #[test]
+    fn who_only_looks_takes_no_lock_and_makes_nothing() {
+        let (dir, disk) = disk();
+        let looks = RealDisk::look(&disk.path).unwrap();
+        assert_eq!(looks.about("lock").unwrap().unwrap().kind, Kind::Regular);
+        let nowhere = dir.path().join("nowhere");
+        assert_eq!(RealDisk::look(&nowhere).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!nowhere.exists());
+        let file = disk.path("lock");
+        assert_eq!(RealDisk::look(&file).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        drop(disk);
+        RealDisk::open(&looks.path).unwrap();
     }
 
     #[test]

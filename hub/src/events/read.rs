@@ -1,10 +1,14 @@
 //! Reading the log from its begin, line by line, in as much memory as the longest line takes.
 
+use std::collections::BTreeSet;
 use std::io;
+
+use handoff_kernel::ident::Digest;
+use handoff_kernel::time::Time;
 
 use super::LONGEST_LINE;
 use super::event::Logged;
-use super::segment::path;
+use super::segment::{self, path};
 use crate::disk::{Disk, DiskFile, Mode};
 
 /// So much is read at once.
@@ -26,8 +30,10 @@ pub(super) struct Reader<F> {
 pub(super) enum Piece<'a> {
     /// A line, without its break.
     Line(&'a [u8]),
-    /// The segment's last bytes, which no line break follows; or more bytes than a line has.
+    /// The segment's last bytes, which no line break follows.
     Torn,
+    /// More bytes than any line has. What comes after them cannot be told.
+    TooLong,
     /// Nothing.
     End,
 }
@@ -37,6 +43,11 @@ impl<F: DiskFile> Reader<F> {
     pub(super) fn open<D: Disk<File = F>>(disk: &D, segment: u64) -> io::Result<Self> {
         let file = disk.open(&path(segment), Mode::Read)?;
         Ok(Self { file, buffer: Vec::new(), read: 0, told: 0 })
+    }
+
+    /// Where the next piece begins, in bytes.
+    fn offset(&self) -> u64 {
+        self.read - (self.buffer.len() - self.told) as u64
     }
 
     /// The next piece.
@@ -52,7 +63,7 @@ impl<F: DiskFile> Reader<F> {
             self.told = 0;
             looked = self.buffer.len();
             if looked as u64 > LONGEST_LINE {
-                return Ok(Piece::Torn);
+                return Ok(Piece::TooLong);
             }
             let more = self.file.read_to_end_at(self.read, CHUNK as u64)?;
             if more.is_empty() {
@@ -64,11 +75,140 @@ impl<F: DiskFile> Reader<F> {
     }
 }
 
+/// Where something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// In which segment.
+    pub(super) segment: u64,
+    /// Which line of it, from 1.
+    pub(super) line: u64,
+    /// Where in it, in bytes.
+    pub(super) offset: u64,
+}
+
+/// What was found.
+#[expect(clippy::large_enum_variant, reason = "it is matched at once")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A line of ours, and the SHA-256 of its bytes.
+    Line(Logged, Digest),
+    /// A line that is none of ours.
+    Foreign,
+    /// A segment ends in the middle of a line.
+    CutShort,
+    /// The newest segment does: that line is being written, or was when a crash came.
+    Unfinished,
+}
+
+/// All lines, from the oldest on.
+#[derive(Debug)]
+pub(super) struct Walk<'d, D: Disk> {
+    disk: &'d D,
+    /// Those that are still to be read.
+    segments: BTreeSet<u64>,
+    newest: Option<u64>,
+    reader: Option<(u64, Reader<D::File>)>,
+    line: u64,
+    /// How many segments have been opened.
+    opened: u64,
+}
+
+impl<'d, D: Disk> Walk<'d, D> {
+    pub(super) fn through(disk: &'d D) -> io::Result<Self> {
+        let segments = segment::list(disk)?;
+        let newest = segments.last().copied();
+        Ok(Self { disk, segments, newest, reader: None, line: 0, opened: 0 })
+    }
+
+    /// The newest segment, as of the begin.
+    pub(super) const fn newest(&self) -> Option<u64> {
+        self.newest
+    }
+
+    /// How many segments have been begun.
+    pub(super) const fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// The next line, or what stands in its place.
+    pub(super) fn next(&mut self) -> io::Result<Option<(Place, Found)>> {
+        loop {
+            let Some((segment, reader)) = &mut self.reader else {
+                let Some(segment) = self.segments.pop_first() else { return Ok(None) };
+                match Reader::open(self.disk, segment) {
+                    // The hub prunes from the oldest on, and may have done so just now.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && self.opened == 0 => {}
+                    opened => {
+                        self.reader = Some((segment, opened?));
+                        (self.line, self.opened) = (0, self.opened + 1);
+                    }
+                }
+                continue;
+            };
+            let place = Place { segment: *segment, line: self.line + 1, offset: reader.offset() };
+            let newest = Some(*segment) == self.newest;
+            let found = match reader.next()? {
+                Piece::Line(line) => {
+                    self.line += 1;
+                    let ours = Logged::read(line);
+                    return Ok(Some((
+                        place,
+                        ours.map_or(Found::Foreign, |l| Found::Line(l, Digest::of(line))),
+                    )));
+                }
+                Piece::Torn if newest => Some(Found::Unfinished),
+                Piece::Torn => Some(Found::CutShort),
+                Piece::TooLong => Some(Found::Foreign),
+                Piece::End => None,
+            };
+            self.reader = None;
+            if let Some(found) = found {
+                return Ok(Some((place, found)));
+            }
+        }
+    }
+}
+
+/// All that the log tells, from its oldest line on; a line that is none of the hub's is an error of kind
+/// [`io::ErrorKind::InvalidData`], and the next one follows. A line that is still being written is left out. Whether
+/// the lines are those that were once written, [`super::verify()`] says.
+///
+/// # Errors
+/// What the disk says.
+pub fn lines<D: Disk>(disk: &D) -> io::Result<Lines<'_, D>> {
+    Ok(Lines(Walk::through(disk)?))
+}
+
+/// See [`lines`].
+#[derive(Debug)]
+pub struct Lines<'d, D: Disk>(Walk<'d, D>);
+
+impl<D: Disk> Iterator for Lines<'_, D> {
+    type Item = io::Result<Logged>;
+
+    fn next(&mut self) -> Option<io::Result<Logged>> {
+        let (place, found) = match self.0.next() {
+            Ok(next) => next?,
+            Err(error) => {
+                // What cannot be read now would be met again and again.
+                self.0.reader = None;
+                return Some(Err(error));
+            }
+        };
+        match found {
+            Found::Line(logged, _) => Some(Ok(logged)),
+            Found::Foreign | Found::CutShort => {
+                let why =
+                    format!("line {} of {} is not as the hub writes one", place.line, path(place.segment));
+                Some(Err(io::Error::new(io::ErrorKind::InvalidData, why)))
+            }
+            Found::Unfinished => None,
+        }
+    }
+}
+
 /// When the newest of what a segment tells of happened; none when it cannot be read as a whole.
-pub(super) fn newest_event<D: Disk>(
-    disk: &D,
-    segment: u64,
-) -> io::Result<Option<handoff_kernel::time::Time>> {
+pub(super) fn newest_event<D: Disk>(disk: &D, segment: u64) -> io::Result<Option<Time>> {
     let mut reader = Reader::open(disk, segment)?;
     let mut newest = None;
     loop {
@@ -77,7 +217,7 @@ pub(super) fn newest_event<D: Disk>(
                 Some(logged) => newest = newest.max(Some(logged.happened.at)),
                 None => return Ok(None),
             },
-            Piece::Torn => return Ok(None),
+            Piece::Torn | Piece::TooLong => return Ok(None),
             Piece::End => return Ok(newest),
         }
     }

@@ -179,12 +179,33 @@ fn a_log_that_is_deleted_goes_on_with_the_next_number() {
     assert!(notes[0].contains("before line 1, but had come to line 9"), "{notes:?}");
     append(&mut log, &data.disk, 9..10);
     assert_eq!(data.log().position().seq, 11);
-    // It may also be deleted under a hub that runs.
+    // It may also be deleted under a hub that runs, whether that has the segment open or not.
+    let mut log = log.with_segments_of(SMALL);
     for n in 10..30 {
         let _ = std::fs::remove_dir_all(data.events());
         append(&mut log, &data.disk, n..n + 1);
     }
     assert_eq!(log.position().seq, 31);
+    append(&mut log, &data.disk, 30..31);
+    let mut log = EventLog::open(&data.disk, Some(&log.position())).unwrap().0;
+    let at = append(&mut log, &data.disk, 31..32);
+    let mut log = data.log();
+    std::fs::remove_dir_all(data.events()).unwrap();
+    append(&mut log, &data.disk, 32..33);
+    let line = std::fs::read(data.events().join(format!("{:020}.ndjson", at.seq))).unwrap();
+    assert_eq!(Logged::read(&line[..line.len() - 1]).unwrap().prev, at.prev);
+}
+
+/// Nobody should, but somebody has put a file where the next segment begins.
+#[test]
+fn a_new_segment_holds_nothing_but_its_lines() {
+    let (data, straight) = (Data::new(), Data::new());
+    let mut log = data.log();
+    append(&mut log, &data.disk, 0..4);
+    std::fs::write(data.events().join(format!("{:020}.ndjson", 5)), vec![b'x'; 5000]).unwrap();
+    append(&mut log, &data.disk, 4..5);
+    append(&mut straight.log(), &straight.disk, 0..5);
+    assert_eq!((data.image().len(), data.image()), (2, straight.image()));
 }
 
 #[test]

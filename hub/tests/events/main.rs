@@ -3,5 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and says what it found")]
 
 mod append;
+#[cfg(feature = "server")]
+mod command;
 mod redo;
+mod verify;
 mod world;

@@ -149,6 +149,18 @@ fn what_comes_after_the_last_acknowledged_line_is_cut_off_or_moved_aside() {
     story.as_it_was("twice");
 }
 
+/// What a power cut leaves may also be longer than what was written: in a segment that is full as in the last.
+#[test]
+fn what_comes_after_the_lines_of_any_segment_is_cut_off() {
+    let story = Story::new();
+    for name in story.whole.keys().filter(|name| **name >= file(story.from.segment)) {
+        let mut longer = story.whole.clone();
+        longer.get_mut(name).unwrap().extend([0; 999]);
+        story.data.put(&longer);
+        story.as_it_was(name);
+    }
+}
+
 /// What lines of the log are, one after the other: number, whether recovered, and body.
 fn told(image: &Image) -> Vec<(u64, bool, String)> {
     let read = |line: &String| {
@@ -200,6 +212,21 @@ fn where_the_log_was_cut_short_no_number_is_given_twice() {
         story.redo();
         assert_eq!(story.data.image(), once, "{len}: twice");
     }
+}
+
+/// The line before is as it was, but for its break: lines that were written behind it would be part of it.
+#[test]
+fn a_line_without_its_break_is_changed_too() {
+    let story = Story::new();
+    let mut changed = cut(&story.whole, story.begin(), false);
+    *changed.last_entry().unwrap().into_mut().last_mut().unwrap() = b' ';
+    story.data.put(&changed);
+    let (log, _) = story.redo();
+    assert_eq!(log.position().seq, story.end.seq);
+    let mut now = story.data.image();
+    assert_eq!(now[&file(story.from.segment)], changed[&file(story.from.segment)]);
+    now.retain(|name, _| *name >= file(story.from.seq));
+    assert_eq!(told(&now), recovered(&story));
 }
 
 /// Somebody has changed a line before the journal's first; those after it are there.
