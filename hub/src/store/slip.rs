@@ -37,6 +37,12 @@ pub struct Slips {
 }
 
 impl Slips {
+    /// None at all.
+    pub const NONE: Self = Self {
+        #[cfg(any(test, feature = "testing"))]
+        made: None,
+    };
+
     /// This one alone.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
