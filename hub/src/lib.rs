@@ -6,7 +6,7 @@
 //!
 //! Read [`relay::Relay`] first: one synchronous machine that owns store and clock. Then
 //! [`store::DirectoryStore`]: the state, which is a set of directories. Neither knows of sockets or threads;
-//! feature `server` puts hyper and tokio around them.
+//! [`link`] is where threads meet, and feature `server` puts hyper and tokio around it all.
 
 pub mod ambient;
 #[cfg(feature = "server")]
@@ -17,6 +17,7 @@ pub mod demo;
 pub mod disk;
 pub mod events;
 mod files;
+pub mod link;
 pub mod relay;
 pub mod request;
 #[cfg(feature = "server")]

@@ -15,12 +15,12 @@ use hyper::{HeaderMap, Method, Request as HttpRequest, StatusCode};
 
 use super::answer::{self, Answer};
 use super::limit::Polls;
-use super::link::Link;
 use super::problem::{Kind, Problem};
 use super::route::{Route, route};
 use super::{body, query, say};
 #[cfg(feature = "testing")]
 use crate::clock::TestClock;
+use crate::link::Link;
 use crate::request::{Health, Reply, Request};
 use crate::tokens::{Grant, Registry, Scope};
 
@@ -281,7 +281,7 @@ mod tests {
 
         let dir = tempfile::tempdir().unwrap();
         let relay = Relay::open(&Config::on(dir.path().to_owned()), SystemClock::start()).unwrap();
-        let (link, _ended) = Link::start(relay).unwrap();
+        let (link, _ended) = crate::server::link::start(relay).unwrap();
         let shared = Shared {
             link,
             tokens: Mutex::new(Registry::open(dir.path()).unwrap()),

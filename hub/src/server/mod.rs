@@ -38,7 +38,7 @@ use crate::store::{OpenError, StoreDown};
 use crate::tokens::{Registry, TokenError, quoted};
 use handle::{Shared, handle};
 use limit::Polls;
-use link::{Ended, Link};
+use link::Ended;
 pub use notes::{say, written};
 
 /// A request's head that has not come by then will not; a connection on which nothing was asked by then is closed,
@@ -134,7 +134,7 @@ impl Server {
         let refused = |error| StartError::Listen(listen, error);
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let (link, ended) = Link::start(relay).map_err(StartError::Thread)?;
+        let (link, ended) = link::start(relay).map_err(StartError::Thread)?;
         let shared = Shared {
             link,
             tokens: Mutex::new(tokens),
@@ -209,9 +209,9 @@ impl Server {
         }
         shared.link.close();
         match ended.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(down)) => Err(Failed::Store(down)),
-            Err(_) => Err(Failed::Relay),
+            Some(Ok(())) => Ok(()),
+            Some(Err(down)) => Err(Failed::Store(down)),
+            None => Err(Failed::Relay),
         }
     }
 }
