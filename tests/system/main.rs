@@ -5,6 +5,8 @@
 
 mod handoffs;
 mod harness;
+mod history;
 mod house;
+mod kills;
 mod support;
 mod tidy;

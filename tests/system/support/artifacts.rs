@@ -16,11 +16,21 @@ pub(crate) fn artifact(id: &str, expires_ms: u64) -> Vec<u8> {
     artifact_between(id, "bob", "alice", expires_ms)
 }
 
-/// A signed artifact that can be claimed until then. It began the day before.
+/// A signed artifact from bob to alice that says so much and can be claimed until then.
+pub(crate) fn artifact_about(id: &str, expires_ms: u64, about: &str) -> Vec<u8> {
+    signed(id, "bob", "alice", expires_ms, about)
+}
+
+/// A signed artifact that can be claimed until then.
 pub(crate) fn artifact_between(id: &str, from: &str, to: &str, expires_ms: u64) -> Vec<u8> {
+    signed(id, from, to, expires_ms, "a test")
+}
+
+/// It began the day before it expires.
+fn signed(id: &str, from: &str, to: &str, expires_ms: u64, about: &str) -> Vec<u8> {
     let unsigned = format!(
         r#"{{"protocol_version": 1, "handoff_id": "{id}", "from_agent": "{from}", "to_agent": "{to}",
-  "reason": "a test", "initiated_at": "{}", "expires_at": "{}", "context": {{"n": [1, 2.50, "é"]}}}}"#,
+  "reason": "{about}", "initiated_at": "{}", "expires_at": "{}", "context": {{"n": [1, 2.50, "é"]}}}}"#,
         rfc3339(expires_ms.saturating_sub(86_400_000)),
         rfc3339(expires_ms)
     );
