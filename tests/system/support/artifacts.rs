@@ -21,6 +21,16 @@ pub(crate) fn artifact_about(id: &str, expires_ms: u64, about: &str) -> Vec<u8> 
     signed(id, "bob", "alice", expires_ms, about)
 }
 
+/// The same, of so many bytes.
+pub(crate) fn artifact_of(id: &str, expires_ms: u64, bytes: usize) -> Vec<u8> {
+    let least = artifact_about(id, expires_ms, "").len();
+    artifact_about(
+        id,
+        expires_ms,
+        &"x".repeat(bytes.checked_sub(least).expect("an artifact needs more bytes")),
+    )
+}
+
 /// A signed artifact that can be claimed until then.
 pub(crate) fn artifact_between(id: &str, from: &str, to: &str, expires_ms: u64) -> Vec<u8> {
     signed(id, from, to, expires_ms, "a test")

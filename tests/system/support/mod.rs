@@ -3,6 +3,7 @@
 pub(crate) mod ambient;
 pub(crate) mod artifacts;
 pub(crate) mod chance;
+pub(crate) mod disk;
 pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod hub;
