@@ -154,6 +154,8 @@ impl Disk {
         let ballast = self.root().join(BALLAST);
         let cleared = match self.scarce {
             Scarce::Bytes => File::create(&ballast).map(drop),
+            // It may have been cleared before.
+            Scarce::Files if !ballast.exists() => Ok(()),
             Scarce::Files => std::fs::remove_dir_all(&ballast),
         };
         cleared.expect("the ballast is ours");
