@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::ambient::now_ms;
+use crate::support::ambient::{now_ms, steady};
 use crate::support::artifacts::{artifact_about, soon};
 use crate::support::chance::Chance;
 use crate::support::history::{Ask, Asked, Heard, Told};
@@ -293,6 +293,7 @@ fn of_two_hundred_kills_under_load_none_loses_or_changes_what_was_acknowledged()
     let binary = shipped();
     let seed = Chance::seed("KILLS_SEED");
     println!("KILLS_SEED={seed}");
+    let begun = steady();
     let mut chance = Chance::of(seed);
     let dir = crate::support::temp_dir();
     let [bob, alice] = ["bob", "alice"].map(|name| token(&binary, dir.path(), name));
@@ -330,7 +331,7 @@ fn of_two_hundred_kills_under_load_none_loses_or_changes_what_was_acknowledged()
     println!(
         "{KILLS} kills, {in_flight} of them with a question in flight, and {at_start} while starting; {} outcomes unknown at first; acknowledged: {:?}, \
          refused: {}, polls: {}; {} handoffs; {compared} acknowledgements compared on the way and {} at the end; as they \
-         are now: {:?}",
+         are now: {:?}; {:?}",
         world.unknowns,
         world.acknowledged,
         world.refused,
@@ -338,6 +339,7 @@ fn of_two_hundred_kills_under_load_none_loses_or_changes_what_was_acknowledged()
         world.told.len(),
         found.compared,
         statuses(&world),
+        steady().duration_since(begun),
     );
     assert!(in_flight * 2 > KILLS, "only {in_flight} of {KILLS} kills found a question in flight");
     for kind in ["start", "accept", "complete", "reject"] {
