@@ -181,12 +181,18 @@ fn what_was_served_once_is_served_again_or_what_follows_from_it() {
 fn what_nobody_asked_for_is_noticed() {
     lost(&told([start()]), &served("claimed"), "nobody has asked");
     lost(&told([start(), accept("c")]), &served("completed"), "nobody has asked");
-    let expired = with(served("rejected"), &["cause"], json!("expired"));
+    let lapsed = with(served("rejected"), &["cause"], json!("claim_expired"));
+    let expired = with(with(served("rejected"), &["cause"], json!("expired")), &["claim"], Value::Null);
     let mut short = told([start(), accept("c")]);
-    lost(&short, &expired, "nobody has asked");
+    lost(&short, &lapsed, "nobody has asked");
+    lost(&told([start()]), &expired, "nobody has asked");
     lost(&told([start(), refused(accept("c"), "expired")]), &served("pending"), "refused as expired");
     short.may_expire = true;
-    assert!(short.losses(&expired).is_empty());
+    assert!(short.losses(&lapsed).is_empty());
+    lost(&short, &expired, "an accept was acknowledged");
+    let mut never_claimed = told([start()]);
+    never_claimed.may_expire = true;
+    assert!(never_claimed.losses(&expired).is_empty());
 }
 
 #[test]

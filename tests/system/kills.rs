@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::ambient::{now_ms, steady};
-use crate::support::artifacts::{artifact_about, soon};
+use crate::support::artifacts::{artifact_about, artifact_with_a_short_claim, soon};
 use crate::support::chance::Chance;
 use crate::support::history::{Ask, Asked, Heard, Told};
 use crate::support::hub::{Hub, shipped, token};
@@ -114,8 +114,9 @@ impl Client<'_> {
         let expires = if may_expire { now_ms() + 30 + self.chance.below(800) } else { soon() };
         let length = if self.chance.percent(3) { 100_000 } else { self.chance.below(3000) };
         let about = "é".repeat(usize::try_from(length / 2).expect("it is small"));
-        let bytes = artifact_about(&id, expires, &about);
-        lock(self.world).told.insert(id.clone(), Told::new(&id, bytes, may_expire));
+        let lapses = self.chance.percent(6);
+        let bytes = if lapses { artifact_with_a_short_claim } else { artifact_about }(&id, expires, &about);
+        lock(self.world).told.insert(id.clone(), Told::new(&id, bytes, may_expire || lapses));
         self.ask(&id, Ask::Start)
     }
 
@@ -207,13 +208,19 @@ impl Client<'_> {
             Heard::Unknown => panic!("{ask:?} of {id}: a 503, and nothing is wrong with the disk"),
             Heard::Refused(_) => world.refused += 1,
             Heard::Done(..) => {
+                // A deadline comes to pass only where nobody is faster.
+                let left_alone = world.told[id].may_expire && self.chance.percent(50);
                 let kind = match &ask {
                     Ask::Start => {
-                        world.pending.push(id.to_owned());
+                        if !left_alone {
+                            world.pending.push(id.to_owned());
+                        }
                         "start"
                     }
                     Ask::Accept { claim_id } => {
-                        world.claimed.push((id.to_owned(), claim_id.clone()));
+                        if !left_alone {
+                            world.claimed.push((id.to_owned(), claim_id.clone()));
+                        }
                         "accept"
                     }
                     Ask::Complete { .. } => "complete",
@@ -349,7 +356,9 @@ fn of_two_hundred_kills_under_load_none_loses_or_changes_what_was_acknowledged()
             world.acknowledged
         );
     }
-    for status in ["pending", "claimed", "completed", "rejected declined", "rejected expired"] {
+    for status in
+        ["pending", "claimed", "completed", "rejected declined", "rejected expired", "rejected claim_expired"]
+    {
         assert!(statuses(&world).contains_key(status), "none is {status}: {:?}", statuses(&world));
     }
 }

@@ -18,7 +18,12 @@ pub(crate) fn artifact(id: &str, expires_ms: u64) -> Vec<u8> {
 
 /// A signed artifact from bob to alice that says so much and can be claimed until then.
 pub(crate) fn artifact_about(id: &str, expires_ms: u64, about: &str) -> Vec<u8> {
-    signed(id, "bob", "alice", expires_ms, about)
+    signed(id, "bob", "alice", expires_ms, about, "")
+}
+
+/// The same, whose claim lapses after a second: no deadline is shorter.
+pub(crate) fn artifact_with_a_short_claim(id: &str, expires_ms: u64, about: &str) -> Vec<u8> {
+    signed(id, "bob", "alice", expires_ms, about, r#", "claim_ttl_seconds": 1"#)
 }
 
 /// The same, of so many bytes.
@@ -33,14 +38,14 @@ pub(crate) fn artifact_of(id: &str, expires_ms: u64, bytes: usize) -> Vec<u8> {
 
 /// A signed artifact that can be claimed until then.
 pub(crate) fn artifact_between(id: &str, from: &str, to: &str, expires_ms: u64) -> Vec<u8> {
-    signed(id, from, to, expires_ms, "a test")
+    signed(id, from, to, expires_ms, "a test", "")
 }
 
 /// It began the day before it expires.
-fn signed(id: &str, from: &str, to: &str, expires_ms: u64, about: &str) -> Vec<u8> {
+fn signed(id: &str, from: &str, to: &str, expires_ms: u64, about: &str, more: &str) -> Vec<u8> {
     let unsigned = format!(
         r#"{{"protocol_version": 1, "handoff_id": "{id}", "from_agent": "{from}", "to_agent": "{to}",
-  "reason": "{about}", "initiated_at": "{}", "expires_at": "{}", "context": {{"n": [1, 2.50, "é"]}}}}"#,
+  "reason": "{about}", "initiated_at": "{}", "expires_at": "{}", "context": {{"n": [1, 2.50, "é"]}}{more}}}"#,
         rfc3339(expires_ms.saturating_sub(86_400_000)),
         rfc3339(expires_ms)
     );

@@ -150,8 +150,7 @@ impl Told {
             let wrong = match (reason.as_str(), &asked.ask) {
                 // Nobody is asked about a handoff before its start was acknowledged.
                 ("not_found" | "id_conflict", _) => true,
-                ("expired", _) => !self.may_expire,
-                ("claim_expired", _) => true,
+                ("expired" | "claim_expired", _) => !self.may_expire,
                 _ => false,
             };
             if wrong {
@@ -233,7 +232,8 @@ impl Told {
             (Some("rejected"), Some("declined")) => self.asked.iter().any(
                 |asked| matches!(&asked.ask, Ask::Reject { reason, .. } if record["reason"] == reason.as_str()),
             ),
-            (Some("rejected"), Some("expired")) => self.may_expire,
+            (Some("rejected"), Some("expired")) => self.may_expire && record["claim"].is_null(),
+            (Some("rejected"), Some("claim_expired")) => self.may_expire && !record["claim"].is_null(),
             _ => false,
         };
         claim_asked && state_asked
