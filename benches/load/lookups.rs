@@ -5,7 +5,7 @@ use std::io;
 use crate::{Hub, fill, say, timed};
 
 /// A page of a list costs more than a look at one handoff: fewer of them are asked for.
-const LISTS: usize = 10;
+const LISTS: usize = 5;
 
 /// Polls, and gets of random ones; a page of each of two lists.
 pub(crate) fn run(hub: &Hub, [archived, pending]: [usize; 2], requests: usize) -> io::Result<()> {
