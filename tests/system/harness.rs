@@ -5,7 +5,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
 use crate::support::ambient::rfc3339;
-use crate::support::http::{Response, raw, read_response, request};
+use crate::support::chance::Chance;
+use crate::support::http::{Connection, Response, raw, read_response, request};
 
 /// A server that answers one connection with these bytes; gives back what it was sent.
 fn answers(bytes: &'static [u8]) -> (SocketAddr, std::thread::JoinHandle<Vec<u8>>) {
@@ -104,4 +105,46 @@ fn both_hubs_are_built_and_found() {
         let help = crate::support::hub::run(&binary, &["--help"]);
         assert!(help.status.success() && !help.stdout.is_empty(), "{} --help", binary.display());
     }
+}
+
+#[test]
+fn a_kept_connection_carries_one_request_after_the_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        for n in 1..3 {
+            let mut got = Vec::new();
+            while !got.ends_with(b"END") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                got.push(byte[0]);
+            }
+            let want = format!("PUT /{n} HTTP/1.1\r\nhost: {to}\r\nx: y\r\ncontent-length: 3\r\n\r\nEND");
+            assert_eq!(String::from_utf8(got).unwrap(), want);
+            stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{n}").as_bytes()).unwrap();
+        }
+    });
+    let mut connection = Connection::open(to).unwrap();
+    for n in 1..3 {
+        connection.send("PUT", &format!("/{n}"), &[("x", "y")], b"END").unwrap();
+        assert_eq!(connection.receive("PUT").unwrap().text(), n.to_string());
+    }
+    server.join().unwrap();
+    assert!(connection.receive("PUT").is_err(), "the server has hung up");
+}
+
+#[test]
+fn chance_of_one_seed_is_drawn_again_and_of_another_is_not() {
+    let draws = |seed| {
+        let mut chance = Chance::of(seed);
+        let mut fork = chance.fork();
+        (0..64).map(|_| (chance.below(1000), fork.below(1000))).collect::<Vec<_>>()
+    };
+    assert_eq!(draws(1), draws(1));
+    assert_ne!(draws(1), draws(2));
+    assert!(draws(1).iter().any(|(own, forked)| own != forked));
+    let mut chance = Chance::of(3);
+    let hits = (0..10_000).filter(|_| chance.percent(30)).count();
+    assert!((2_700..3_300).contains(&hits), "{hits}");
 }

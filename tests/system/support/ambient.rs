@@ -1,7 +1,7 @@
 //! The one place in the tests that reads the clock: a hub run for real decides by the real time, so artifacts
 //! sent to it must be current. Nothing here waits.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
 #[expect(
@@ -11,6 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     u64::try_from(since.as_millis()).expect("milliseconds fit for half a billion years")
+}
+
+/// A moment of a clock that never steps: for how long something took, never for what is decided.
+#[expect(clippy::disallowed_methods, reason = "what is measured is the real time; read in this file only")]
+pub(crate) fn steady() -> Instant {
+    Instant::now()
 }
 
 /// An instant as RFC 3339 in UTC with milliseconds, as artifacts carry it: `2026-01-02T03:04:05.678Z`.

@@ -16,11 +16,36 @@ pub(crate) fn artifact(id: &str, expires_ms: u64) -> Vec<u8> {
     artifact_between(id, "bob", "alice", expires_ms)
 }
 
-/// A signed artifact that can be claimed until then. It began the day before.
+/// A signed artifact from bob to alice that says so much and can be claimed until then.
+pub(crate) fn artifact_about(id: &str, expires_ms: u64, about: &str) -> Vec<u8> {
+    signed(id, "bob", "alice", expires_ms, about, "")
+}
+
+/// The same, whose claim lapses after a second: no deadline is shorter.
+pub(crate) fn artifact_with_a_short_claim(id: &str, expires_ms: u64, about: &str) -> Vec<u8> {
+    signed(id, "bob", "alice", expires_ms, about, r#", "claim_ttl_seconds": 1"#)
+}
+
+/// The same, of so many bytes.
+pub(crate) fn artifact_of(id: &str, expires_ms: u64, bytes: usize) -> Vec<u8> {
+    let least = artifact_about(id, expires_ms, "").len();
+    artifact_about(
+        id,
+        expires_ms,
+        &"x".repeat(bytes.checked_sub(least).expect("an artifact needs more bytes")),
+    )
+}
+
+/// A signed artifact that can be claimed until then.
 pub(crate) fn artifact_between(id: &str, from: &str, to: &str, expires_ms: u64) -> Vec<u8> {
+    signed(id, from, to, expires_ms, "a test", "")
+}
+
+/// It began the day before it expires.
+fn signed(id: &str, from: &str, to: &str, expires_ms: u64, about: &str, more: &str) -> Vec<u8> {
     let unsigned = format!(
         r#"{{"protocol_version": 1, "handoff_id": "{id}", "from_agent": "{from}", "to_agent": "{to}",
-  "reason": "a test", "initiated_at": "{}", "expires_at": "{}", "context": {{"n": [1, 2.50, "é"]}}}}"#,
+  "reason": "{about}", "initiated_at": "{}", "expires_at": "{}", "context": {{"n": [1, 2.50, "é"]}}{more}}}"#,
         rfc3339(expires_ms.saturating_sub(86_400_000)),
         rfc3339(expires_ms)
     );

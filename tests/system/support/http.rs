@@ -44,14 +44,8 @@ pub(crate) fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> io::Result<Response> {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    if !body.is_empty() || method != "GET" {
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
-    }
-    head.push_str("\r\n");
+    let close = [&[("connection", "close")], headers].concat();
+    let head = head(to, method, path, &close, body.len());
     let mut stream = connect(to)?;
     // A server may answer and close before it has read everything (413): then the answer is still the answer.
     let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
@@ -60,6 +54,50 @@ pub(crate) fn request(
         (Err(_), Err(sending)) => Err(sending),
         (Err(reading), Ok(())) => Err(reading),
     }
+}
+
+/// A connection that is kept: one request after the other. After an error it is of no use any more.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    to: SocketAddr,
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    /// Connects.
+    pub(crate) fn open(to: SocketAddr) -> io::Result<Self> {
+        Ok(Self { to, stream: BufReader::new(connect(to)?) })
+    }
+
+    /// Sends one request. From here on, whatever happens, the server may have got it.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<()> {
+        let mut bytes = head(self.to, method, path, headers, body.len()).into_bytes();
+        bytes.extend_from_slice(body);
+        self.stream.get_mut().write_all(&bytes)
+    }
+
+    /// Reads the whole answer to what was sent last.
+    pub(crate) fn receive(&mut self, method: &str) -> io::Result<Response> {
+        read_response(&mut self.stream, method)
+    }
+}
+
+fn head(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], length: usize) -> String {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {to}\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if length > 0 || method != "GET" {
+        head.push_str(&format!("content-length: {length}\r\n"));
+    }
+    head.push_str("\r\n");
+    head
 }
 
 /// Sends these bytes, whatever they are, ends the sending side, and gives back all that comes.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
@@ -26,7 +26,13 @@ pub(crate) fn testing() -> PathBuf {
 
 /// Makes a token for an agent.
 pub(crate) fn token(binary: &Path, data: &Path, agent: &str) -> String {
-    let out = run(binary, &["token", "add", agent, "--data", &data.to_string_lossy()]);
+    token_by(Command::new(binary), data, agent)
+}
+
+/// The same, by a command that runs the hub's binary in a way of its own.
+pub(crate) fn token_by(mut hub: Command, data: &Path, agent: &str) -> String {
+    hub.args(["token", "add", agent, "--data"]).arg(data).stdin(Stdio::null());
+    let out = hub.output().expect("the binary runs");
     assert!(out.status.success(), "token add {agent}: {}", String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8(out.stdout).expect("a token is text");
     let token = text.strip_suffix('\n').unwrap_or(&text);
@@ -50,8 +56,20 @@ pub(crate) struct Hub {
 impl Hub {
     /// Starts `BINARY serve --data DATA --listen 127.0.0.1:0 ARGS` and waits until it says that it listens.
     pub(crate) fn start(binary: &Path, data: &Path, args: &[&str]) -> Self {
+        Self::start_by(Command::new(binary), data, args).unwrap_or_else(|(exit, stderr)| {
+            panic!("the hub never said that it listens ({exit}); its stderr:\n{stderr}")
+        })
+    }
+
+    /// The same, by a command that runs the hub's binary in a way of its own. A hub that will not start says why: its
+    /// exit status and its stderr.
+    pub(crate) fn start_by(
+        mut hub: Command,
+        data: &Path,
+        args: &[&str],
+    ) -> Result<Self, (ExitStatus, String)> {
         let stderr = NamedTempFile::new().expect("a temporary file");
-        let mut child = Command::new(binary)
+        let mut child = hub
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(args)
@@ -65,9 +83,13 @@ impl Hub {
         let mut hub = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), stderr };
         match ready_line(stdout).recv_timeout(READY) {
             Ok(address) => hub.address = address,
-            Err(_) => panic!("the hub never said that it listens; its stderr:\n{}", hub.stderr()),
+            Err(RecvTimeoutError::Timeout) => panic!("the hub hangs; its stderr:\n{}", hub.stderr()),
+            Err(RecvTimeoutError::Disconnected) => {
+                let exit = hub.child.wait().expect("a child can be waited for");
+                return Err((exit, hub.stderr()));
+            }
         }
-        hub
+        Ok(hub)
     }
 
     /// Where it listens.

@@ -2,8 +2,13 @@
 
 pub(crate) mod ambient;
 pub(crate) mod artifacts;
+pub(crate) mod chance;
+pub(crate) mod disk;
+pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod hub;
+pub(crate) mod session;
+pub(crate) mod witness;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
