@@ -101,12 +101,11 @@ impl Covered<'_> {
         };
         if let Some(start) = &self.start {
             if let Some(here) = &here {
-                // The name may have become durable before the bytes did.
+                // The name may have become durable before the bytes did. As long as no line says when it arrived, the
+                // file's own time does, wherever a same-host agent has moved it.
                 let file = disk.open(here, Mode::Write)?;
                 file.write_all_at(0, start.artifact)?;
-                if *here == pending {
-                    file.set_modified(start.arrived)?;
-                }
+                file.set_modified(start.arrived)?;
             } else {
                 let new = format!("{MAKING}/{id}.json");
                 disk.write_new(&new, start.artifact, Some(start.arrived))?;

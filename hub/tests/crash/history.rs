@@ -2,6 +2,7 @@
 
 use handoff_hub::disk::simulated::{Background, Crash, Image, Settings, SimulatedDisk};
 use handoff_hub::disk::{Disk as _, DiskFile as _, Mode};
+use handoff_hub::store::Slips;
 use handoff_kernel::time::{Millis, Time};
 
 use crate::world::{
@@ -54,8 +55,9 @@ pub(crate) struct Played {
 }
 
 /// A new data directory of one hub.
-fn fresh() -> SimulatedDisk {
-    SimulatedDisk::new(Settings { background: Background::AfterPolls(1), ..Settings::default() })
+fn fresh(setup: Setup) -> SimulatedDisk {
+    let background = Background::AfterPolls(1);
+    SimulatedDisk::new(Settings { block_bytes: setup.block_bytes, background, ..Settings::default() })
 }
 
 fn now(step: usize, steps: &[Step]) -> Time {
@@ -111,30 +113,33 @@ fn holder(told: &Told, name: &str) -> Option<handoff_kernel::ident::ClaimId> {
 }
 
 /// Takes these steps on a new disk.
-pub(crate) fn play(steps: &[Step], setup: Setup) -> Played {
-    let disk = fresh();
-    let mut world = World::open(&disk, BEGIN, setup).unwrap();
-    let mut after = world.told().unwrap();
+///
+/// # Errors
+/// What the hub breaks without any crash.
+pub(crate) fn play(steps: &[Step], setup: Setup) -> Result<Played, String> {
+    let disk = fresh(setup);
+    let mut world = World::open(&disk, BEGIN, setup).map_err(|error| error.to_string())?;
+    let mut after = world.told()?;
     let mut before = after.clone();
     let mut last = BEGIN;
     for (n, step) in steps.iter().enumerate() {
         last = now(n, steps);
         take(&mut world, *step, &after, last);
-        before = std::mem::replace(&mut after, world.told().unwrap());
+        before = std::mem::replace(&mut after, world.told()?);
     }
-    Played { world, now: last, before, after }
+    Ok(Played { world, now: last, before, after })
 }
 
 /// Takes these steps, and dies in the last one, before its operation of this number; or right after it.
-pub(crate) fn die(steps: &[Step], setup: Setup, operation: u64) -> (Crash, bool) {
+pub(crate) fn die(steps: &[Step], setup: Setup, operation: u64) -> Result<(Crash, bool), String> {
     let (last, earlier) = steps.split_last().unwrap();
-    let Played { mut world, after, .. } = play(earlier, setup);
+    let Played { mut world, after, .. } = play(earlier, setup)?;
     let begun = world.disk.operations();
     world.disk.crash_at(begun + operation);
     take(&mut world, *last, &after, now(earlier.len(), steps));
     // An operation that was never asked for: the step has ended, and its answer is out.
     let ended = !world.disk.is_dead();
-    (world.disk.power_cut(), ended)
+    Ok((world.disk.power_cut(), ended))
 }
 
 /// What a recovery came to: what the hub says after it.
@@ -163,23 +168,31 @@ pub(crate) fn die_recovering(image: &Image, now: Time, setup: Setup, operation: 
     (disk.power_cut(), !disk.is_dead())
 }
 
-/// The histories of so many steps in which every step changes something. The two handoffs are alike but for their
-/// length and their deadline, and each may come first.
-pub(crate) fn histories(length: usize, setup: Setup) -> Vec<Vec<Step>> {
+/// The histories of so many commands in which every step changes something. The two handoffs are alike but for their
+/// length and their deadline, and each may come first. Two at once are two commands.
+pub(crate) fn histories(commands: usize, setup: Setup) -> Vec<Vec<Step>> {
     let mut all = vec![vec![]];
-    for _ in 0..length {
-        let mut longer = Vec::new();
-        for history in &all {
-            for step in Step::all() {
-                let mut steps: Vec<Step> = history.clone();
-                steps.push(step);
-                let played = play(&steps, setup);
-                if played.before != played.after {
-                    longer.push(steps);
-                }
-            }
-        }
-        all = longer;
+    for _ in 0..commands {
+        let longer = |history: &Vec<Step>| {
+            let history = history.clone();
+            Step::all().into_iter().filter_map(move |step| {
+                let steps: Vec<Step> = history.iter().copied().chain([step]).collect();
+                // What a hub that slips makes of it is no matter here.
+                let setup = Setup { slips: Slips::NONE, ..setup };
+                let played = (size(&steps) <= commands).then(|| play(&steps, setup).unwrap())?;
+                (played.before != played.after).then_some(steps)
+            })
+        };
+        let next: Vec<_> = all.iter().flat_map(longer).collect();
+        all = all.into_iter().filter(|steps| size(steps) == commands).chain(next).collect();
     }
+    all.retain(|steps| size(steps) == commands);
+    all.sort();
+    all.dedup();
     all
+}
+
+/// How many commands a history is.
+fn size(steps: &[Step]) -> usize {
+    steps.iter().map(|step| if *step == Step::Together { 2 } else { 1 }).sum()
 }

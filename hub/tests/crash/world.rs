@@ -51,6 +51,8 @@ pub(crate) fn artifact(name: &str) -> Vec<u8> {
 /// How the hub is set up: small enough that a short history reaches every turn of a journal and of a segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
+    /// How many bytes of a file become durable together.
+    pub(crate) block_bytes: usize,
     pub(crate) journal_bytes: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) slips: Slips,
@@ -69,6 +71,17 @@ pub(crate) struct Told {
     pub(crate) records: Vec<Option<Record<Wire>>>,
     /// The event log, all segments one after the other.
     pub(crate) log: String,
+}
+
+impl Told {
+    /// The rule that is broken when this is said instead of that.
+    pub(crate) fn breaks(&self, expected: &Self) -> &'static str {
+        if self.records != expected.records {
+            "S7: what was acknowledged is not on record, or something else is."
+        } else {
+            "S10: the event log does not say what was acknowledged, line by line."
+        }
+    }
 }
 
 impl World {
@@ -100,12 +113,12 @@ impl World {
         Ok(all.into_iter().filter(|(ticket, _)| ticket.0 > first).map(|(_, reply)| reply).collect())
     }
 
-    fn record(&mut self, name: &str) -> Option<(Record<Wire>, Arc<[u8]>)> {
+    fn record(&mut self, name: &str) -> Result<Option<(Record<Wire>, Arc<[u8]>)>, String> {
         let get = Request::Get { by: agent("bob"), handoff: id(name), artifact: true };
-        match self.ask(vec![get]).unwrap().remove(0) {
-            Reply::Got(Ok(story)) => Some((forget_attempt(story.record), story.artifact.unwrap())),
-            Reply::Got(Err(_)) => None,
-            other => panic!("{name}: {other:?}"),
+        match self.ask(vec![get]).map_err(|down| down.to_string())?.remove(0) {
+            Reply::Got(Ok(story)) => Ok(Some((forget_attempt(story.record), story.artifact.unwrap()))),
+            Reply::Got(Err(_)) => Ok(None),
+            other => Err(format!("S8: {name} cannot be had: {other:?}")),
         }
     }
 
@@ -113,7 +126,7 @@ impl World {
     pub(crate) fn told(&mut self) -> Result<Told, String> {
         let mut records = Vec::new();
         for name in NAMES {
-            let found = self.record(name);
+            let found = self.record(name)?;
             if let Some((_, bytes)) = &found
                 && **bytes != artifact(name)
             {
