@@ -21,7 +21,7 @@ fn serve(desk: &mut Desk<Small>, tickets: usize) {
 }
 
 /// Unbounded. One asks for something that must be written, the other for something that need not. The flag of the flush
-/// is `Relaxed`, so that nothing but the link carries it over.
+/// is `Relaxed`, so that nothing but the link carries it over. Fails when the relay answers as soon as it has decided.
 #[test]
 fn no_answer_that_must_be_written_is_heard_before_its_flush() {
     explore("no answer before its flush", UNBOUNDED, 35_603, || {
@@ -68,7 +68,7 @@ fn everybody_is_answered(link: Link, mut desk: Desk<Small>, questions: Vec<(Requ
     assert_eq!((desk.askers(), desk.machine().tickets()), (0, count));
 }
 
-/// Unbounded.
+/// Unbounded. Fails when a ticket is read and counted on in two steps, and when a push does not wake the desk.
 #[test]
 fn every_ticket_of_two_askers_is_answered_once_and_to_whoever_asked() {
     explore("two tickets", UNBOUNDED, 35_603, || {
@@ -77,7 +77,7 @@ fn every_ticket_of_two_askers_is_answered_once_and_to_whoever_asked() {
     });
 }
 
-/// Bounded: at most two interruptions.
+/// Bounded: at most two interruptions. Fails as the one before.
 #[test]
 fn every_ticket_of_three_askers_is_answered_once_and_to_whoever_asked_within_two_interruptions() {
     explore("three tickets", Some(2), 62_843, || {
@@ -122,7 +122,8 @@ fn nothing_is_left(desk: &Desk<Small>, task: &Arc<Unpark>) {
     assert_eq!(Arc::strong_count(task), 1, "somebody still has its waker");
 }
 
-/// Unbounded. The desk has seen the poll by then, or has not.
+/// Unbounded. The desk has seen the poll by then, or has not. Fails when the desk does not forget its asker, and when it
+/// does not tell the relay.
 #[test]
 fn an_asker_who_goes_leaves_nothing_behind() {
     explore("who goes leaves nothing", UNBOUNDED, 104, || {
@@ -136,7 +137,7 @@ fn an_asker_who_goes_leaves_nothing_behind() {
 }
 
 /// Bounded: at most three interruptions. Another asks for what ends all polls: the answer is on its way to one who goes, or
-/// was there already, or comes too late.
+/// was there already, or comes too late. Fails as the one before.
 #[test]
 fn an_asker_who_goes_as_its_answer_comes_leaves_nothing_behind_within_three_interruptions() {
     let (heard, gone) = (Seen::default(), Seen::default());

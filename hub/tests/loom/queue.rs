@@ -11,7 +11,8 @@ use handoff_hub::link::slot::slot;
 /// Under loom nobody's time runs out.
 const TIME: Duration = Duration::ZERO;
 
-/// Unbounded. Fails when a push does not wake the taker, and when the last sender that goes does not.
+/// Unbounded. Fails when a push does not wake the taker, when the last sender that goes does not, and when the taker
+/// says that it sleeps a moment after it has looked.
 #[test]
 fn a_taker_that_waits_is_woken_by_every_push_and_by_the_last_sender_that_goes() {
     explore("taker is woken", UNBOUNDED, 32_841, || {
@@ -30,8 +31,7 @@ fn a_taker_that_waits_is_woken_by_every_push_and_by_the_last_sender_that_goes() 
     });
 }
 
-/// Unbounded. Fails when the taker does not wake those who wait for room, and when it wakes one where it has made
-/// room for two.
+/// Unbounded. Fails when the taker does not wake those who wait for room.
 #[test]
 fn senders_that_wait_for_room_are_woken_when_there_is_some() {
     explore("room is told", UNBOUNDED, 64_702, || {

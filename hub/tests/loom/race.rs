@@ -95,7 +95,7 @@ fn race(seen: &Won, claims: &[&'static str], sweeper: Option<Sweeper>) {
     judge(seen, claims, &replies, desk.machine().record());
 }
 
-/// Unbounded.
+/// Unbounded. Fails when a write does not ask whether another was before it.
 #[test]
 fn of_two_claimants_one_wins() {
     let seen = Won::default();
@@ -107,7 +107,7 @@ fn of_two_claimants_one_wins() {
     assert!(seen.a.ever() && seen.b.ever() && !seen.deadline.ever());
 }
 
-/// Unbounded.
+/// Unbounded. Fails when a write does not ask whether another was before it.
 #[test]
 fn of_a_claimant_and_a_deadline_that_passes_one_wins() {
     let seen = Won::default();
@@ -119,19 +119,21 @@ fn of_a_claimant_and_a_deadline_that_passes_one_wins() {
     assert!(seen.a.ever() && seen.deadline.ever());
 }
 
-/// Bounded: at most three interruptions.
+/// Bounded: at most two interruptions. Fails when a write does not ask whether another was before it. Without a
+/// bound the search had no end after 800,000 executions.
 #[test]
-fn of_two_claimants_and_a_deadline_that_passes_one_wins_within_three_interruptions() {
+fn of_two_claimants_and_a_deadline_that_passes_one_wins_within_two_interruptions() {
     let seen = Won::default();
     let scenario = {
         let seen = seen.clone();
         move || race(&seen, &["a", "b"], Some(Sweeper::Waits))
     };
-    explore("two claimants and a deadline", Some(3), 192_454, scenario);
+    explore("two claimants and a deadline", Some(2), 19_880, scenario);
     assert!(seen.a.ever() && seen.b.ever() && seen.deadline.ever());
 }
 
-/// Bounded: at most two interruptions.
+/// Bounded: at most two interruptions. Fails when a write does not ask whether another was before it. It has a
+/// thread's work more than the one before.
 #[test]
 fn of_two_claimants_and_a_sweeper_one_wins_within_two_interruptions() {
     let seen = Won::default();

@@ -16,7 +16,8 @@ fn stopped(reply: &Reply) -> bool {
 }
 
 /// Unbounded. One asks for something, and then for the end, while the desk has seen neither, or the first, or both: it is
-/// answered, for it asked before the end. When it asks again it is told that the hub has stopped.
+/// answered, for it asked before the end. When it asks again it is told that the hub has stopped. Fails when a turn in
+/// which the end has come answers nobody, and when a queue whose taker has gone still takes messages.
 #[test]
 fn what_is_asked_before_the_end_is_answered_and_then_the_hub_has_stopped() {
     explore("the end drains", UNBOUNDED, 554, || {
@@ -40,7 +41,8 @@ fn what_is_asked_before_the_end_is_answered_and_then_the_hub_has_stopped() {
 
 /// Unbounded. One asks for the end while another asks for something that must be written: the other is answered, if it
 /// came in time, or told that the hub has stopped, be it in the queue as the desk goes or after; and if it is told so,
-/// nothing was acknowledged. Nobody waits for ever, and the desk ends.
+/// nothing was acknowledged. Nobody waits for ever, and the desk ends. Fails when the desk goes without dropping what is in
+/// the queue, and when a filler that is dropped says nothing.
 #[test]
 fn whoever_asks_as_the_end_comes_is_answered_or_told_of_it() {
     let (in_time, late) = (Seen::default(), Seen::default());
@@ -69,8 +71,38 @@ fn whoever_asks_as_the_end_comes_is_answered_or_told_of_it() {
     assert!(in_time.ever() && late.ever());
 }
 
+/// Unbounded. The same of a poll that waits: nothing comes for it, so it is the desk's last answers that it hears.
+/// Fails when those are not given.
+#[test]
+fn a_poll_that_waits_as_the_end_comes_hears_none_or_is_told_of_it() {
+    let (in_time, late) = (Seen::default(), Seen::default());
+    let scenario = {
+        let (in_time, late) = (in_time.clone(), late.clone());
+        move || {
+            let (link, desk) = Link::to(Small::in_world(&World::new()));
+            let link = Arc::new(link);
+            let closes = {
+                let link = Arc::clone(&link);
+                thread::spawn(move || link.close())
+            };
+            let polls = thread::spawn(move || block_on(link.ask(waiting_poll())));
+            assert_eq!(desk.run(|_| ()), Ok(()));
+            closes.join().unwrap();
+            match polls.join().unwrap() {
+                Reply::Polled(None) => in_time.now(),
+                reply => {
+                    assert!(stopped(&reply), "{reply:?}");
+                    late.now();
+                }
+            }
+        }
+    };
+    explore("a poll as the end comes", UNBOUNDED, 4_433, scenario);
+    assert!(in_time.ever() && late.ever());
+}
+
 /// Unbounded. A poll waits, or comes just then: once the hub winds down it hears none, and does not wait for what does
-/// not come.
+/// not come. Fails when those who wait are forgotten, and when later ones are let wait.
 #[test]
 fn winding_down_answers_every_poll_that_waits_or_is_on_its_way() {
     explore("winding down", UNBOUNDED, 1_972, || {
@@ -91,7 +123,8 @@ fn winding_down_answers_every_poll_that_waits_or_is_on_its_way() {
 }
 
 /// Unbounded. The store goes down with what one of them asked. Nobody is acknowledged: each is told that the hub has
-/// stopped, be it waiting, in the queue, or yet to come; only what needs no flush may have been answered before.
+/// stopped, be it waiting, in the queue, or yet to come; only what needs no flush may have been answered before. Fails when
+/// the relay answers what it could not write, or before it has, and when a filler that is dropped says nothing.
 #[test]
 fn when_the_store_goes_down_everybody_is_told_and_nobody_is_acknowledged() {
     let (before, after) = (Seen::default(), Seen::default());

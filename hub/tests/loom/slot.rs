@@ -55,7 +55,7 @@ fn an_asker_who_polls_from_another_thread_is_woken_there() {
 
 /// Unbounded. This is how a flush in the background is handed over to whoever has nothing to do until then. What the
 /// background did is seen after it: the flag is `Relaxed`, so that nothing but the slot carries it over. Fails when
-/// the slot forgets to notify the thread, or fills itself without its lock's order.
+/// the slot forgets to notify the thread, and when it is filled before the flush.
 #[test]
 fn a_thread_that_waits_for_what_is_done_in_the_background_is_woken_and_sees_it_done() {
     explore("hand-over by waiting", UNBOUNDED, 8, || {
@@ -76,7 +76,7 @@ fn a_thread_that_waits_for_what_is_done_in_the_background_is_woken_and_sees_it_d
 
 /// Unbounded. This is how a flush in the background is handed over to whoever has other things to do: the slot is
 /// filled, and then the queue is told. Whoever is woken through the queue and looks finds it filled, and never looks
-/// again. Fails when the queue is told first, or when it forgets to wake its taker.
+/// again. Fails when the queue is told first, and when it forgets to wake its taker.
 #[test]
 fn what_is_done_in_the_background_is_there_when_the_queue_says_so() {
     let (waited, had_it) = (Seen::default(), Seen::default());
