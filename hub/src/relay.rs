@@ -286,6 +286,9 @@ impl<C: Clock, D: Disk> Relay<C, D> {
     /// # Errors
     /// [`StoreDown`] is final: whoever drives the relay answers nobody any more, says so, and exits.
     pub fn commit(&mut self) -> Result<Committed, StoreDown> {
+        if let Some(down) = self.store.down() {
+            return Err(down.clone());
+        }
         let mut committed = Vec::new();
         // A full journal is tried again now and then, or a hub that nobody asks would never know that there is room.
         let mut probe = self.store.is_full() && self.clock.steady() >= self.resume_at;

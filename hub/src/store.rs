@@ -191,6 +191,12 @@ impl<D: Disk> DirectoryStore<D> {
         std::mem::take(&mut self.come_by)
     }
 
+    /// Why nothing is acknowledged any more, if that is so.
+    #[must_use]
+    pub const fn down(&self) -> Option<&StoreDown> {
+        self.down.as_ref()
+    }
+
     /// Whether the journal took no more when it was last asked to.
     #[must_use]
     pub const fn is_full(&self) -> bool {

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvError, TryRecvError, sync_channel};
+use std::task::Poll;
 
 use handoff_kernel::time::Time;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::{About, Contents, Disk, DiskFile, Flushing, Hints, Kind, Mode};
 use crate::files::{self, NO_SURPRISES};
+use crate::link::slot::{Waiter, slot};
 
 /// So many bytes of hints are taken at once.
 const HINT_BYTES: usize = 64 * 1024;
@@ -139,11 +140,10 @@ impl Disk for RealDisk {
 
     fn begin_flush_all(&self) -> io::Result<Background> {
         let file = self.lock.try_clone()?;
-        let (tell, told) = sync_channel(1);
-        std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
-            // Whoever asked may have gone: then nobody needs to know.
-            let _ = tell.send(fs::syncfs(&file).map_err(io::Error::from));
-        })?;
+        let (tell, told) = slot();
+        std::thread::Builder::new()
+            .name("checkpoint".into())
+            .spawn(move || tell.fill(fs::syncfs(&file).map_err(io::Error::from)))?;
         Ok(Background(told))
     }
 
@@ -263,19 +263,18 @@ impl Iterator for Walk {
 
 /// A flush of everything, in a thread of its own.
 #[derive(Debug)]
-pub struct Background(Receiver<io::Result<()>>);
+pub struct Background(Waiter<io::Result<()>>);
 
 impl Flushing for Background {
     fn poll(&mut self) -> Option<io::Result<()>> {
-        match self.0.try_recv() {
-            Ok(result) => Some(result),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err(gone())),
+        match self.0.look() {
+            Poll::Ready(result) => Some(result.unwrap_or_else(|| Err(gone()))),
+            Poll::Pending => None,
         }
     }
 
     fn wait(self) -> io::Result<()> {
-        self.0.recv().unwrap_or_else(|RecvError| Err(gone()))
+        self.0.wait().unwrap_or_else(|| Err(gone()))
     }
 }
 

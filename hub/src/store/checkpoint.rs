@@ -86,6 +86,10 @@ impl<D: Disk> DirectoryStore<D> {
                     self.flushed(flushing.wait(), mark)?;
                 }
             }
+            // The first frame of a file says from where on the log is written again: all before it must be there.
+            if let Err(error) = self.write_log() {
+                return Ok(Room::Full(error));
+            }
             self.journal.turn();
             self.checkpoint_wanted = true;
         }

@@ -121,6 +121,7 @@ impl<D: Disk> DirectoryStore<D> {
                 return Err(AppendError::Refused(error));
             }
             // For the file whose turn it is now.
+            frame.log = Some(self.log.position());
             bytes = self.journal.encode(frame).map_err(AppendError::Refused)?;
         }
         self.journal.append(&bytes, frame.entries.len())
