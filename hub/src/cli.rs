@@ -1,6 +1,8 @@
 //! The command line: what its commands do. Standard output carries what was asked for and nothing else; whatever a
 //! person should know besides goes to standard error. Exit codes: 0 as asked, 1 failed, 2 not understood.
 
+mod fsck;
+
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use crate::demo;
 use crate::relay::Config;
 use crate::server::{Server, say, token_command, written};
 use crate::tokens::{Added, Scope, Token, TokenFile};
+pub use fsck::{FsckOptions, run as fsck};
 
 /// How to run the hub.
 #[derive(Debug, Args)]

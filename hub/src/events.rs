@@ -28,6 +28,7 @@
 mod event;
 mod read;
 mod redo;
+mod scan;
 mod segment;
 
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::disk::{Disk, DiskFile as _, Mode};
 pub use event::{Happened, Logged};
+pub(crate) use scan::{Seen, scan};
 use segment::{Last, path};
 
 /// Where the log lies in the data directory.
@@ -236,6 +238,15 @@ impl<D: Disk> EventLog<D> {
     /// What the disk says. The position is where it was, and what was written of the lines counts for nothing.
     pub fn append(&mut self, disk: &D, bodies: &[&str]) -> io::Result<()> {
         self.write(disk, bodies, false).map(|_| ())
+    }
+
+    /// Appends a line for each body, marked as recovered: each tells of something that happened earlier, and whose own
+    /// line has been lost.
+    ///
+    /// # Errors
+    /// What the disk says. The position is where it was, and what was written of the lines counts for nothing.
+    pub fn recover(&mut self, disk: &D, bodies: &[&str]) -> io::Result<()> {
+        self.write(disk, bodies, true).map(|_| ())
     }
 
     /// Removes the oldest segment if it is not the newest too, and if all it tells of happened before `until`. At most
