@@ -100,8 +100,12 @@ impl<'a, 'b, D: Disk> Handoffs<'a, 'b, D> {
         let mut rivals = Vec::new();
         let claims = self.claims.get(id).into_iter().flatten().copied();
         for other in Place::PLAIN.into_iter().chain(claims).filter(|other| *other != place) {
-            if self.hands.disk().exists(&other.file(id))? {
-                rivals.push(other);
+            match self.hands.disk().exists(&other.file(id)) {
+                Ok(true) => rivals.push(other),
+                Ok(false) => {}
+                // What should be a directory is none, which has been told of.
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(rivals)
