@@ -7,6 +7,7 @@
 )]
 
 mod around;
+mod backup;
 mod format;
 mod handoffs;
 mod house;
