@@ -152,8 +152,17 @@ pub(crate) fn claimed() -> String {
     format!("claimed/c-1~c~{}.json", BEGIN.0)
 }
 
-/// Every name below a directory, with what it is, its bytes and its times.
-pub(crate) fn tree(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64, i64, i64, i64)> {
+/// What a name stands for: its mode, its bytes, and its times.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    mode: u32,
+    bytes: Vec<u8>,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// Every name below a directory.
+pub(crate) fn tree(directory: &Path) -> BTreeMap<PathBuf, Node> {
     let (mut all, mut open) = (BTreeMap::new(), vec![directory.to_owned()]);
     while let Some(path) = open.pop() {
         let about = path.symlink_metadata().unwrap();
@@ -161,8 +170,13 @@ pub(crate) fn tree(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>, i64, i6
         if about.is_dir() {
             open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
-        let times = (about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec());
-        all.insert(path, (about.mode(), bytes, times.0, times.1, times.2, times.3));
+        let node = Node {
+            mode: about.mode(),
+            bytes,
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        };
+        all.insert(path, node);
     }
     all
 }
