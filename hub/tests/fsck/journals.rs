@@ -64,6 +64,19 @@ fn what_a_crash_left_to_be_done_is_a_note_and_is_done_by_repair() {
 }
 
 #[test]
+fn what_the_journal_will_mend_is_not_judged_before() {
+    let house = crashed();
+    let whole = house.read("archive/d-1.json");
+    house.write("archive/d-1.json", [&whole[..100], &vec![0; whole.len() - 100]].concat());
+    std::fs::rename(house.path("rejected/r-1.json"), house.path("handoff/r-1.json")).unwrap();
+    house.look().is_clean();
+    house.repair().is_clean();
+    assert_eq!(house.read("archive/d-1.json"), whole);
+    assert!(house.has("rejected/r-1.json"));
+    house.look().is_clean();
+}
+
+#[test]
 fn a_torn_frame_at_the_end_is_no_anomaly() {
     let house = crashed();
     damage(&house, r#""cause\":\"declined"#);

@@ -1,7 +1,9 @@
 //! The event log: its chain, and what it and the directories make of each other.
 
+use handoff_kernel::time::Millis;
+
 use crate::house::{House, claimed};
-use crate::world::BEGIN;
+use crate::world::{BEGIN, World, artifact};
 
 const SEGMENT: &str = "events/00000000000000000001.ndjson";
 
@@ -88,12 +90,40 @@ fn what_the_log_tells_and_no_file_does_is_named() {
 
 #[test]
 fn a_log_whose_begin_retention_removed_is_compared_from_there_on() {
-    let house = House::new();
+    let mut world = World::new();
+    for (n, name) in ["a", "b"].into_iter().enumerate() {
+        world.clock.set(BEGIN.plus(Millis(1000 * n as u64)));
+        world.start(&artifact(name, Millis(3_600_000), None)).unwrap();
+        world.accept(name, None).unwrap();
+        world.complete(name, None, "1").unwrap();
+    }
+    let house = House::of(world);
     let all = lines(&house);
-    let from = all.iter().position(|line| line.contains(r#""event":"claimed""#)).unwrap();
-    let rest: String = all[from..].iter().map(|line| format!("{line}\n")).collect();
-    std::fs::remove_file(house.path(SEGMENT)).unwrap();
-    house.write(&format!("events/{:020}.ndjson", from + 1), rest);
-    let seen = house.look();
-    seen.noted("events", &format!("begins with line {}", from + 1));
+    let cut = |from: usize| {
+        for name in std::fs::read_dir(house.path("events")).unwrap() {
+            std::fs::remove_file(name.unwrap().path()).unwrap();
+        }
+        let rest: String = all[from - 1..].iter().map(|line| format!("{line}\n")).collect();
+        house.write(&format!("events/{from:020}.ndjson"), rest);
+        house.look()
+    };
+    let seen = cut(4);
+    seen.noted("events", "begins with line 4");
+    seen.is_clean();
+    // What happened since is missed.
+    cut(5).noted("archive/b.json", "was started");
+    cut(6).left("archive/b.json", "was started, claimed");
+}
+
+#[test]
+fn an_id_that_was_taken_again_has_nothing_of_what_had_it_before() {
+    let mut world = World::new();
+    world.start(&artifact("a", Millis(3_600_000), None)).unwrap();
+    world.accept("a", None).unwrap();
+    world.complete("a", None, "1").unwrap();
+    std::fs::remove_file(world.data().join("archive/a.json")).unwrap();
+    world.start(&artifact("a", Millis(3_500_000), None)).unwrap();
+    let house = House::of(world);
+    assert_eq!(lines(&house).len(), 4);
+    house.look().is_clean();
 }
