@@ -1,6 +1,7 @@
 //! The command line: what its commands do. Standard output carries what was asked for and nothing else; whatever a
 //! person should know besides goes to standard error. Exit codes: 0 as asked, 1 failed, 2 not understood.
 
+mod fsck;
 mod log;
 
 use std::fmt::Display;
@@ -21,6 +22,7 @@ use crate::demo;
 use crate::relay::Config;
 use crate::server::{Server, say, token_command, written};
 use crate::tokens::{Added, Scope, Token, TokenFile};
+pub use fsck::{FsckOptions, run as fsck};
 pub use log::{LogCommand, log};
 
 /// How to run the hub.

@@ -28,6 +28,7 @@
 mod event;
 mod read;
 mod redo;
+mod scan;
 mod segment;
 mod verify;
 
@@ -43,6 +44,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::disk::{Disk, DiskFile as _, Mode};
 pub use event::{Happened, Logged};
 pub use read::{Lines, lines};
+pub(crate) use scan::{Seen, scan};
 use segment::{Last, path};
 pub use verify::{Fault, NotWhole, Verified, Wrong, verify};
 
@@ -239,6 +241,15 @@ impl<D: Disk> EventLog<D> {
     /// What the disk says. The position is where it was, and what was written of the lines counts for nothing.
     pub fn append(&mut self, disk: &D, bodies: &[&str]) -> io::Result<()> {
         self.write(disk, bodies, false).map(|_| ())
+    }
+
+    /// Appends a line for each body, marked as recovered: each tells of something that happened earlier, and whose own
+    /// line has been lost.
+    ///
+    /// # Errors
+    /// What the disk says. The position is where it was, and what was written of the lines counts for nothing.
+    pub fn recover(&mut self, disk: &D, bodies: &[&str]) -> io::Result<()> {
+        self.write(disk, bodies, true).map(|_| ())
     }
 
     /// Removes the oldest segment if it is not the newest too, and if all it tells of happened before `until`. At most

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use handoff_hub::cli::{self, DemoOptions, LogCommand, ServeOptions, TokenCommand};
+use handoff_hub::cli::{self, DemoOptions, FsckOptions, LogCommand, ServeOptions, TokenCommand};
 
 /// Carries handoffs from one agent to another.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ enum Command {
     /// Add, list and revoke the tokens by which agents show who they are
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Look through a data directory, say what is wrong with it, and mend it if asked to
+    Fsck(FsckOptions),
     /// Verify the event log
     #[command(subcommand)]
     Log(LogCommand),
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(options) => cli::serve(&options),
         Command::Token(command) => cli::token(command),
+        Command::Fsck(options) => cli::fsck(&options),
         Command::Log(command) => cli::log(command),
         Command::Demo(options) => cli::demo(&options),
     }

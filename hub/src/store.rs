@@ -17,6 +17,7 @@
 mod checkpoint;
 mod commit;
 mod files;
+pub mod fsck;
 mod index;
 mod journal;
 mod line;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use handoff_hub::cli::{self, LogCommand, ServeOptions, TokenCommand};
+use handoff_hub::cli::{self, FsckOptions, LogCommand, ServeOptions, TokenCommand};
 use handoff_hub::clock::TestClock;
 use handoff_kernel::time::Time;
 
@@ -23,6 +23,8 @@ enum Command {
     /// Add, list and revoke tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Look through a data directory, say what is wrong with it, and mend it if asked to
+    Fsck(FsckOptions),
     /// Verify the event log
     #[command(subcommand)]
     Log(LogCommand),
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
             cli::serve_for_tests(&options.serve, clock, !options.no_janitor)
         }
         Command::Token(command) => cli::token(command),
+        Command::Fsck(options) => cli::fsck(&options),
         Command::Log(command) => cli::log(command),
     }
 }

@@ -60,6 +60,20 @@ impl RealDisk {
         Ok(Self { path: path.to_owned(), lock, watch: None })
     }
 
+    /// A directory that is only looked at: nothing is made in it, not even its lock. Where there is no lock, no hub has
+    /// ever been, and the directory itself stands for it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] when another process holds the lock; otherwise what the system says.
+    pub fn hold(path: &Path) -> io::Result<Self> {
+        let lock = match open(&path.join("lock"), OpenOptions::new().read(true)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(path)?,
+            opened => opened?,
+        };
+        fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self { path: path.to_owned(), lock, watch: None })
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         if name.is_empty() { self.path.clone() } else { self.path.join(name) }
     }

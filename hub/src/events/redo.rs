@@ -19,7 +19,7 @@ struct Resume {
     /// Not where they once were: they are marked.
     recovered: bool,
     /// So many of them are there already.
-    skip: usize,
+    there: usize,
 }
 
 impl<D: Disk> EventLog<D> {
@@ -41,14 +41,15 @@ impl<D: Disk> EventLog<D> {
             notes.push(format!(
                 "The event log is not as the hub left it before line {}: somebody has removed or changed lines. The {} lines from there that were missing are written to {}, marked as recovered.",
                 from.seq,
-                bodies.len() - resume.skip,
+                bodies.len() - resume.there,
                 path(resume.at.segment)
             ));
         }
         self.at = resume.at;
         // What is there will be written over by the same bytes; only lines that go on from elsewhere need room first.
-        self.torn = resume.recovered && resume.skip > 0;
-        let missing: Vec<_> = bodies.iter().skip(resume.skip).map(String::as_str).collect();
+        self.torn = resume.recovered && resume.there > 0;
+        let missing = bodies.get(resume.there..).unwrap_or_default();
+        let missing: Vec<_> = missing.iter().map(String::as_str).collect();
         let written = self.write(disk, &missing, resume.recovered)?;
         self.cut(disk, &mut notes)?;
         for stray in segment::list(disk)? {
@@ -83,10 +84,10 @@ fn resume<D: Disk>(disk: &D, from: Position, lines: usize) -> io::Result<Resume>
         || segment::line_before(disk, from.segment, from.offset)?
             .is_some_and(|last| last.sha256 == from.prev && Position::after(from.segment, &last) == from);
     if whole {
-        return Ok(Resume { at: from, recovered: false, skip: 0 });
+        return Ok(Resume { at: from, recovered: false, there: 0 });
     }
     let segments = segment::list(disk)?;
-    let anew = Resume { at: from.anew(), recovered: true, skip: 0 };
+    let anew = Resume { at: from.anew(), recovered: true, there: 0 };
     if segments.contains(&from.seq) {
         // Begun by these very lines: as the log went on, or by a redo before this one, which marked them.
         let first = segment::first_line(disk, from.seq)?;
@@ -98,7 +99,7 @@ fn resume<D: Disk>(disk: &D, from: Position, lines: usize) -> io::Result<Resume>
         // Changed before `from`, and yet there: it goes on from its end, so that no number is given twice.
         Some(end) => {
             let there = usize::try_from(end.seq - from.seq).unwrap_or(usize::MAX).min(lines);
-            Resume { at: end, recovered: true, skip: there }
+            Resume { at: end, recovered: true, there }
         }
         None => anew,
     })

@@ -4,11 +4,18 @@ use std::collections::BTreeSet;
 use std::io;
 
 use handoff_kernel::time::Time;
+use handoff_kernel::timestamp::Rfc3339;
 
 use crate::disk::{Disk, DiskFile, Kind, Mode};
 
 /// The directory for what is being made. What lies there is a copy, or half of one.
 pub(super) const MAKING: &str = "tmp";
+
+/// Where files go that cannot be understood.
+pub(super) const ASIDE: &str = "quarantine";
+
+/// The longest name, in bytes, that a file keeps in `quarantine/`: room is left for what is added to it.
+const LONGEST_NAME: usize = 230;
 
 /// What the store does with a disk.
 pub(super) trait Files: Disk {
@@ -56,6 +63,41 @@ pub(super) trait Files: Disk {
     fn flush_file(&self, name: &str) -> io::Result<()> {
         self.open(name, Mode::Read)?.flush()?;
         self.flush_directory(name.rsplit_once('/').map_or("", |(directory, _)| directory))
+    }
+
+    /// Moves a file to `quarantine/` and says why beside it. Returns where it went; none when it was gone already.
+    fn put_aside(&self, file: &str, why: &str, now: Time) -> io::Result<Option<String>> {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        let why = why.trim_end_matches('.');
+        // A name may be as long as names can be, and this adds to it.
+        let name: String = if name.len() > LONGEST_NAME {
+            name.chars().take(LONGEST_NAME / 4).collect()
+        } else {
+            name.to_owned()
+        };
+        for n in 0_u32.. {
+            let to = if n == 0 { format!("{ASIDE}/{name}") } else { format!("{ASIDE}/{name}.{n}") };
+            let because = format!("{to}.why");
+            // Somebody else's word about another file.
+            if self.exists(&because)? {
+                continue;
+            }
+            match self.rename(file, &to) {
+                Ok(()) => {
+                    let at = Rfc3339(now).to_string();
+                    let reason = serde_json::json!({ "at": at, "from": file, "why": why });
+                    self.write_new(&because, format!("{reason}\n").as_bytes(), Some(now))?;
+                    return Ok(Some(to));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Gone already; or else it is `quarantine/` that is gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !self.exists(file)? => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Removes what lies under `tmp/`: copies of what is elsewhere. What cannot be removed is in nobody's way.

@@ -167,6 +167,21 @@ fn split(bytes: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
+/// Why the last line does not fit what is before it, if it is one of ours and that is what is wrong.
+pub(super) fn misfit(bytes: &[u8]) -> Option<Why> {
+    let end = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let last = end.rsplit(|&b| b == b'\n').next().unwrap_or(end);
+    let line: Line = serde_json::from_slice(last).ok()?;
+    let says = format!("its last line says that the artifact is its first {} bytes", line.artifact_bytes);
+    let before = end.len() - last.len();
+    let Some(artifact) = bytes.get(..line.artifact_bytes).filter(|_| line.artifact_bytes <= before) else {
+        return Some(format!("{says}, and only {before} are before it"));
+    };
+    let digest = Digest::of(artifact).to_string();
+    (digest != line.artifact_sha256)
+        .then(|| format!("{says} with the SHA-256 {}, and theirs is {digest}", line.artifact_sha256))
+}
+
 /// The state that a line leads to.
 fn follow(record: &Record<Wire>, line: &Line) -> Result<State<Wire>, Why> {
     let at = time(&line.at)?;

@@ -16,16 +16,12 @@ use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::{Rules, check_state};
 use handoff_kernel::step::step;
 use handoff_kernel::time::Time;
-use handoff_kernel::timestamp::Rfc3339;
 
 use super::files::Files as _;
 use super::index::Live;
 use super::place::{Place, directory};
 use super::{DirectoryStore, FILE_LIMIT, line};
 use crate::disk::{Disk, DiskFile as _, Mode};
-
-/// The longest name, in bytes, that a file keeps in `quarantine/`: room is left for what is added to it.
-const LONGEST_NAME: usize = 230;
 
 /// So often is a file looked for under all its names before it counts as gone: it may be renamed meanwhile.
 const LOOKS: usize = 4;
@@ -221,11 +217,18 @@ impl<D: Disk> DirectoryStore<D> {
             if !self.disk.exists(&over)? {
                 continue;
             }
-            if self.tells_of(&over, &id, None) {
+            // What says itself that it is over, is. A bare artifact there, beside a handoff that is live, is a copy.
+            if self.says_over(&over, &id)
+                || (self.tells_of(&over, &id, None) && !self.tells_of(file, &id, None))
+            {
                 self.quarantine(file, &format!("the handoff of this id is in {over}"), now)?;
                 return Ok(None);
             }
-            self.quarantine(&over, &format!("it is not the handoff {id}"), now)?;
+            self.quarantine(
+                &over,
+                &format!("the handoff {id} is in {file}, and this does not say that it is over"),
+                now,
+            )?;
         }
         if !self.take_in(&id, place, now)? {
             return Ok(None);
@@ -345,6 +348,13 @@ impl<D: Disk> DirectoryStore<D> {
         })
     }
 
+    /// Whether a file is this handoff, and says itself that it is over.
+    fn says_over(&self, file: &str, id: &HandoffId) -> bool {
+        let Ok(Some(contents)) = self.disk.read(file, FILE_LIMIT) else { return false };
+        line::read(&contents.bytes, contents.modified)
+            .is_ok_and(|told| told.record.id == *id && told.record.status().is_terminal())
+    }
+
     /// A claim's name that only the hub gives, and that it did not give to this handoff.
     fn forged(&self, id: &HandoffId) -> Option<Place> {
         let names = self.disk.list(directory(Status::Claimed)).ok()?;
@@ -377,34 +387,8 @@ impl<D: Disk> DirectoryStore<D> {
 
     /// Moves a file aside that cannot be understood, and says why beside it.
     pub(super) fn quarantine(&mut self, file: &str, why: &str, now: Time) -> io::Result<()> {
-        let name = file.rsplit('/').next().unwrap_or(file);
-        let why = why.trim_end_matches('.');
-        // A name may be as long as names can be, and this adds to it.
-        let name: String = if name.len() > LONGEST_NAME {
-            name.chars().take(LONGEST_NAME / 4).collect()
-        } else {
-            name.to_owned()
-        };
-        for n in 0_u32.. {
-            let to = if n == 0 { format!("quarantine/{name}") } else { format!("quarantine/{name}.{n}") };
-            let because = format!("{to}.why");
-            // Somebody else's word about another file.
-            if self.disk.exists(&because)? {
-                continue;
-            }
-            match self.disk.rename(file, &to) {
-                Ok(()) => {
-                    let at = Rfc3339(now).to_string();
-                    let reason = serde_json::json!({ "at": at, "from": file, "why": why });
-                    self.notes.push(format!("{file} went to {to}: {why}."));
-                    self.disk.write_new(&because, format!("{reason}\n").as_bytes(), Some(now))?;
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                // Gone already; or else it is `quarantine/` that is gone.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_gone(file) => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        if let Some(to) = self.disk.put_aside(file, why, now)? {
+            self.notes.push(format!("{file} went to {to}: {}.", why.trim_end_matches('.')));
         }
         Ok(())
     }
@@ -416,7 +400,7 @@ fn status_of(name: &str) -> Status {
 }
 
 /// Whether a file is what its name and place say; and whether the name tells of a claim that no line does yet.
-fn vet(
+pub(super) fn vet(
     id: &HandoffId,
     place: Place,
     mut told: line::Told,

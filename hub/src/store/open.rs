@@ -21,10 +21,10 @@ use crate::disk::{Disk, RealDisk};
 use crate::events::EventLog;
 
 /// The version of the format of the data directory that this hub writes. It reads those before it as well.
-const FORMAT: &str = "2";
+pub(super) const FORMAT: &str = "2";
 
 /// What a data directory has inside.
-const DIRECTORIES: [&str; 7] = [
+pub(super) const DIRECTORIES: [&str; 7] = [
     directory(Status::Pending),
     directory(Status::Claimed),
     directory(Status::Completed),
@@ -139,10 +139,35 @@ impl<D: Disk> DirectoryStore<D> {
     ///
     /// # Errors
     /// One sentence that says what to do. Nothing that was acknowledged is lost; a crash meanwhile loses nothing either.
-    pub fn on(mut disk: D, path: &Path, options: Options, wall: Time) -> Result<(Self, Opened), OpenError> {
+    pub fn on(disk: D, path: &Path, options: Options, wall: Time) -> Result<(Self, Opened), OpenError> {
+        let unusable = |error: io::Error| OpenError::Unusable(path.to_owned(), error);
+        prepare(&disk, path, wall)?;
+        disk.sweep_out().map_err(unusable)?;
+        let (mut store, mark) = Self::begin(disk, path, options, wall)?;
+        let mut noticed = Vec::new();
+        // Claimed first: of two files of one id, the one that is further along stays.
+        for status in [Status::Claimed, Status::Pending] {
+            for name in store.disk.list(directory(status)).map_err(unusable)? {
+                let found = store.found(&format!("{}/{name}", directory(status)), mark);
+                noticed.extend(found.map(|(_, noticed)| noticed));
+            }
+        }
+        // Whatever rests on what was found is no more durable than it: one call for all of it.
+        store.disk.flush_all().map_err(unusable)?;
+        Ok((store, Opened { mark, noticed }))
+    }
+
+    /// A store whose directories have all that the journal covers, in a directory that [`prepare`] has seen to. It has
+    /// not looked at the handoffs yet.
+    pub(super) fn begin(
+        mut disk: D,
+        path: &Path,
+        options: Options,
+        wall: Time,
+    ) -> Result<(Self, Time), OpenError> {
         let unusable = |error: io::Error| OpenError::Unusable(path.to_owned(), error);
         let Options { journal_bytes, segment_bytes, slips } = options;
-        prepare(&disk, path, wall)?;
+        works(&disk, path)?;
         let mut notes = Vec::new();
         for status in [Status::Pending, Status::Claimed] {
             if let Err(error) = disk.watch(directory(status)) {
@@ -185,17 +210,7 @@ impl<D: Disk> DirectoryStore<D> {
             notes,
         };
         store.checkpoint(mark).map_err(|down| unusable(io::Error::other(down)))?;
-        let mut noticed = Vec::new();
-        // Claimed first: of two files of one id, the one that is further along stays.
-        for status in [Status::Claimed, Status::Pending] {
-            for name in store.disk.list(directory(status)).map_err(unusable)? {
-                let found = store.found(&format!("{}/{name}", directory(status)), mark);
-                noticed.extend(found.map(|(_, noticed)| noticed));
-            }
-        }
-        // Whatever rests on what was found is no more durable than it: one call for all of it.
-        store.disk.flush_all().map_err(unusable)?;
-        Ok((store, Opened { mark, noticed }))
+        Ok((store, mark))
     }
 
     /// How many handoffs are pending or claimed.
@@ -206,7 +221,7 @@ impl<D: Disk> DirectoryStore<D> {
 }
 
 /// Makes the directories, and sees to it that they are of this format.
-fn prepare<D: Disk>(disk: &D, path: &Path, wall: Time) -> Result<(), OpenError> {
+pub(super) fn prepare<D: Disk>(disk: &D, path: &Path, wall: Time) -> Result<(), OpenError> {
     let unusable = |error: io::Error| OpenError::Unusable(path.to_owned(), error);
     for name in DIRECTORIES {
         disk.make_directory(name).map_err(unusable)?;
@@ -229,8 +244,11 @@ fn prepare<D: Disk>(disk: &D, path: &Path, wall: Time) -> Result<(), OpenError> 
         }
         Some(other) => return Err(OpenError::Format(path.to_owned(), other.to_owned())),
     }
-    upgrade::put_away(disk).map_err(unusable)?;
-    disk.sweep_out().map_err(unusable)?;
+    upgrade::put_away(disk).map_err(unusable)
+}
+
+/// Whether the file system does what everything rests on.
+fn works<D: Disk>(disk: &D, path: &Path) -> Result<(), OpenError> {
     match probe(disk) {
         // Whoever has no room for two names more may still have nothing else to do than to answer.
         Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
@@ -239,7 +257,7 @@ fn prepare<D: Disk>(disk: &D, path: &Path, wall: Time) -> Result<(), OpenError> 
 }
 
 /// How far the hub's time had come, by its own file. The journal knows as well.
-fn clock<D: Disk>(disk: &D) -> io::Result<Time> {
+pub(super) fn clock<D: Disk>(disk: &D) -> io::Result<Time> {
     let Some(found) = disk.read("clock", 64)? else { return Ok(Time(0)) };
     let text = String::from_utf8_lossy(&found.bytes).trim().to_owned();
     let bad = |_| io::Error::other(format!("its file clock says {text:?}, which is no time in milliseconds"));

@@ -78,7 +78,7 @@ pub(super) fn redo<D: Disk>(disk: &D, frames: &[Frame], slips: Slips) -> io::Res
         frames.iter().rev().find(|frame| !frame.entries.is_empty()).map_or(u64::MAX, |frame| frame.first);
     let numbered = frames.iter().flat_map(|frame| (frame.first..).zip(&frame.entries));
     let happened =
-        numbered.filter(|(number, _)| !void.contains(number) && !(*number >= last && lost.contains(number)));
+        numbered.filter(|(number, _)| !(void.contains(number) || *number >= last && lost.contains(number)));
     Ok(happened.map(|(_, entry)| entry.event().to_owned()).filter(|event| !event.is_empty()).collect())
 }
 

@@ -34,13 +34,16 @@ struct Old {
 /// Redoes what the journal of format 1 covers, makes it durable, and says by which time it had been decided. The
 /// journal stays where it is: [`put_away`] comes after the new format has been noted.
 pub(super) fn from_1<D: Disk>(disk: &D) -> io::Result<Time> {
-    let frames = match disk.read(JOURNAL, u64::MAX - 1)? {
-        Some(contents) => read(&contents.bytes),
-        None => Vec::new(),
-    };
+    let frames = look(disk)?;
     redo(disk, &frames, Slips::default())?;
     let mark = frames.iter().map(|frame| frame.mark).max().unwrap_or(0);
     Ok(Time(mark))
+}
+
+/// What the journal of format 1 covers.
+pub(super) fn look<D: Disk>(disk: &D) -> io::Result<Vec<Frame>> {
+    let contents = disk.read(JOURNAL, u64::MAX - 1)?;
+    Ok(contents.map_or_else(Vec::new, |contents| read(&contents.bytes)))
 }
 
 /// Puts the journal of format 1 where what is no longer needed is swept out.

@@ -14,7 +14,12 @@
 //! none of it but for one; after that it has to say the same as if nothing had come between.
 //!
 //! Each slip that a store could make (`handoff_hub::store::Slip`) is made, and has to be seen.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and says what it found")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking, and says what it found"
+)]
 
 mod faults;
 mod history;

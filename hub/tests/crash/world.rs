@@ -1,13 +1,12 @@
 //! A hub on a simulated disk: what is done to it, and what it says afterwards.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use handoff_hub::clock::TestClock;
 use handoff_hub::disk::Disk as _;
 use handoff_hub::disk::simulated::SimulatedDisk;
 use handoff_hub::relay::{Config, Relay};
-use handoff_hub::request::{Asker, Reply, Request, Ticket};
+use handoff_hub::request::{Asker, Reply, Request, Story, Ticket};
 use handoff_hub::store::{OpenError, Options, Slips, StoreDown};
 use handoff_kernel::artifact::Artifact;
 use handoff_kernel::command::Answer;
@@ -113,10 +112,13 @@ impl World {
         Ok(all.into_iter().filter(|(ticket, _)| ticket.0 > first).map(|(_, reply)| reply).collect())
     }
 
-    fn record(&mut self, name: &str) -> Result<Option<(Record<Wire>, Arc<[u8]>)>, String> {
+    fn record(&mut self, name: &str) -> Result<Option<Story>, String> {
         let get = Request::Get { by: agent("bob"), handoff: id(name), artifact: true };
         match self.ask(vec![get]).map_err(|down| down.to_string())?.remove(0) {
-            Reply::Got(Ok(story)) => Ok(Some((forget_attempt(story.record), story.artifact.unwrap()))),
+            Reply::Got(Ok(story)) => {
+                let Story { record, artifact } = *story;
+                Ok(Some(Story { record: forget_attempt(record), artifact }))
+            }
             Reply::Got(Err(_)) => Ok(None),
             other => Err(format!("S8: {name} cannot be had: {other:?}")),
         }
@@ -127,7 +129,7 @@ impl World {
         let mut records = Vec::new();
         for name in NAMES {
             let found = self.record(name)?;
-            if let Some((_, bytes)) = &found
+            if let Some(Story { artifact: Some(bytes), .. }) = &found
                 && **bytes != artifact(name)
             {
                 return Err(format!(
@@ -135,7 +137,7 @@ impl World {
                     String::from_utf8_lossy(bytes)
                 ));
             }
-            records.push(found.map(|(record, _)| record));
+            records.push(found.map(|story| story.record));
         }
         Ok(Told { records, log: log(&self.disk) })
     }

@@ -238,3 +238,21 @@ fn a_start_lost_to_a_dropped_file_of_the_same_name_is_answered_by_its_bytes() {
     assert_eq!((*answered, done.verdict.clone()), (ticket, refused(Refusal::IdConflict)));
     assert_eq!(world.poll().unwrap().1.as_ref(), theirs);
 }
+
+#[test]
+fn a_copy_in_the_archive_displaces_nothing_that_the_hub_has_acknowledged() {
+    let mut world = World::new();
+    let bytes = artifact("h", MINUTE, None);
+    world.start(&bytes).unwrap();
+    world.start(&artifact("p", MINUTE, None)).unwrap();
+    world.accept("h", claim("c")).unwrap();
+    // Copied, not moved, while the hub is down.
+    let data = world.data();
+    std::fs::write(data.join("archive/h.json"), &bytes).unwrap();
+    std::fs::write(data.join("rejected/p.json"), artifact("p", MINUTE, None)).unwrap();
+    let mut world = world.crash();
+    assert_eq!(world.get("h").unwrap().claim().unwrap().id, claim("c"));
+    assert_eq!(world.status("p"), Some(Status::Pending));
+    assert!(world.complete("h", claim("c"), "1").is_ok());
+    assert_eq!(world.read("quarantine/h.json").as_bytes(), bytes);
+}

@@ -184,6 +184,22 @@ pub(in crate::store) fn read(bytes: &[u8], trusting: bool) -> Read {
     read
 }
 
+/// Every whole frame that stands anywhere in these bytes, of whatever generation, and where it begins: what `fsck` looks
+/// through when no chain leads to it.
+pub(in crate::store) fn scan(bytes: &[u8]) -> Vec<(usize, Found)> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at + HEADER <= bytes.len() {
+        match decode(&bytes[at..], false) {
+            Some((frame, len)) => {
+                found.push((at, frame));
+                at += len;
+            }
+            None => at += ALIGN,
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
