@@ -181,7 +181,7 @@ pub trait Law: sealed::Sealed + Clone + Eq + core::hash::Hash + core::fmt::Debug
     }
 
     /// Whether retention may remove this record: it is over, and `expires_at` has passed by the retention time (rules S4
-    /// and S7). No hub removes anything yet.
+    /// and S7).
     fn may_remove<N: Names>(&self, record: &Record<N>, retention: Millis, now: Time) -> bool {
         record.status().is_terminal() && now > record.expires_at.plus(retention)
     }

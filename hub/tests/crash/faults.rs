@@ -1,13 +1,15 @@
 //! A disk that fails while the hub runs: what was acknowledged holds, and nothing else is acknowledged.
 
 use handoff_hub::disk::Disk as _;
-use handoff_hub::disk::simulated::{Call, Failure, Fault, Settings, SimulatedDisk};
+use handoff_hub::disk::simulated::{Call, Failure, Fault, Hinting, Settings, SimulatedDisk};
+use handoff_hub::disk::{DiskFile as _, Mode};
 use handoff_hub::request::{Reply, Request};
+use handoff_kernel::artifact::Artifact;
 use handoff_kernel::operation::NotDone;
-use handoff_kernel::time::Millis;
+use handoff_kernel::time::{Millis, Time};
 
 use crate::history::{Played, Step, die, histories, play, recover};
-use crate::world::{BEGIN, World, accepting, agent, claim, finishing, starting};
+use crate::world::{BEGIN, World, accepting, agent, artifact, claim, finishing, id, starting};
 use crate::{ROOMY, TIGHT};
 
 /// Whether a command was carried out, as far as its asker was told.
@@ -170,4 +172,43 @@ fn what_was_overdue_stays_so_though_the_wall_clock_steps_back_over_a_crash() {
         }
     }
     assert!(seen > 10, "{seen}");
+}
+
+/// Another handoff like `b`.
+fn another(name: &str) -> Vec<u8> {
+    String::from_utf8(artifact("b")).unwrap().replace("\"b\"", &format!("\"{name}\"")).into_bytes()
+}
+
+#[test]
+fn a_file_that_the_system_tells_nothing_of_is_found_by_listing() {
+    for (hinting, told) in [(Hinting::Told, true), (Hinting::TooMany, true), (Hinting::Silent, false)] {
+        let disk = SimulatedDisk::default();
+        let mut world = World::open(&disk, BEGIN, ROOMY).unwrap();
+        // So many that they are not listed at every turn.
+        for n in 0..70 {
+            let bytes = another(&format!("x{n}"));
+            let start = Artifact::parse(&bytes).unwrap().header().start();
+            let start =
+                Request::Start { sender: agent("bob"), start, bytes: bytes.into(), target_known: true };
+            assert!(done(&world.ask(vec![start]).unwrap()));
+        }
+        disk.set_hinting(hinting);
+        let neighbour = disk.clone();
+        let file = neighbour.open("aside", Mode::New).unwrap();
+        file.write_all_at(0, &another("y")).unwrap();
+        file.set_modified(Time(BEGIN.0 - 1)).unwrap();
+        neighbour.rename("aside", "handoff/y.json").unwrap();
+        let mut is_shown = |at: u64| {
+            world.clock.set(BEGIN.plus(Millis(at)));
+            let _ = world.ask(vec![]).unwrap();
+            let poll = Request::Poll { by: agent("alice"), wait: Millis(0) };
+            match world.ask(vec![poll]).unwrap().as_slice() {
+                [Reply::Polled(Some(shown))] => shown.handoff == id("y"),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(is_shown(10), told, "{hinting:?}");
+        assert_eq!(is_shown(4990), told, "{hinting:?}");
+        assert!(is_shown(5010), "{hinting:?}: by then they have been listed");
+    }
 }

@@ -22,7 +22,9 @@
 )]
 
 mod faults;
+mod full_journal;
 mod history;
+mod retention;
 mod upgrade;
 mod world;
 
@@ -38,7 +40,7 @@ use world::Setup;
 
 /// Journals and segments that hold everything, and such that change with every second step.
 const ROOMY: Setup =
-    Setup { block_bytes: 512, journal_bytes: 64 * 1024, segment_bytes: 1 << 20, slips: SOUND };
+    Setup { block_bytes: 512, journal_bytes: 64 * 1024, segment_bytes: 1 << 20, slips: SOUND, retain: None };
 const TIGHT: Setup = Setup { journal_bytes: 1024, segment_bytes: 500, ..ROOMY };
 /// As roomy, on a disk with larger blocks, which leaves fewer images.
 const COARSE: Setup = Setup { block_bytes: 4096, ..ROOMY };

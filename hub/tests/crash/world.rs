@@ -55,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) journal_bytes: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) slips: Slips,
+    /// See `Config::retain`.
+    pub(crate) retain: Option<Millis>,
 }
 
 pub(crate) struct World {
@@ -92,7 +94,7 @@ impl World {
             segment_bytes: setup.segment_bytes,
             slips: setup.slips,
         };
-        let config = Config { store, ..Config::on(PathBuf::from("/data")) };
+        let config = Config { store, retain: setup.retain, ..Config::on(PathBuf::from("/data")) };
         let process = disk.same_process();
         let relay = Relay::on(process, &config, clock.clone())?;
         Ok(Self { disk: disk.same_process(), clock, relay, tickets: 0 })

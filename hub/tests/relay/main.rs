@@ -13,5 +13,6 @@ mod formats;
 mod life;
 mod neighbours;
 mod races;
+mod retention;
 mod stress;
 mod world;

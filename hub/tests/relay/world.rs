@@ -76,7 +76,7 @@ impl World {
         Self::with(|config| Config { janitor: false, ..config })
     }
 
-    fn with(change: impl FnOnce(Config) -> Config) -> Self {
+    pub(crate) fn with(change: impl FnOnce(Config) -> Config) -> Self {
         let dir = in_memory();
         let clock = TestClock::at(BEGIN);
         let config = change(config(dir.path().join("data")));
