@@ -207,7 +207,7 @@ impl<D: Disk> EventLog<D> {
         if len > at.offset {
             let torn = len - at.offset;
             notes.push(format!(
-                "The event log ends in {torn} bytes that are no whole line, in {}: they are cut off.",
+                "The event log ends in {torn} bytes that are no whole line, in {}: the next line takes their place.",
                 path(at.segment)
             ));
         }

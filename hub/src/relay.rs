@@ -10,6 +10,7 @@
 //! only after the flush of its batch. Nobody can send the second too early, because there is nothing to send.
 
 mod poll;
+mod read;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -19,19 +20,19 @@ use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
-use handoff_kernel::record::{Record, Status};
+use handoff_kernel::record::Status;
 use handoff_kernel::refusal::{Field, Refusal};
-use handoff_kernel::step::seen_by;
 use handoff_kernel::time::{Millis, Time};
 
 use crate::clock::{Clock, DecidingClock};
 use crate::disk::{Disk, RealDisk};
-use crate::request::{Asker, Health, Reply, Request, Story, Ticket};
+use crate::request::{Asker, Health, Reply, Request, Ticket};
 use crate::store::{
     Adoption, Batch, DirectoryStore, Loaded, Noticed, OpenError, Opened, Options, StoreDown, Unreadable,
     Write,
 };
 use poll::Waiting;
+use read::Read;
 
 /// The reason on record when a same-host agent moved a file to `rejected/` itself.
 const NEIGHBOUR_REASON: &str = "\"rejected by a same-host agent\"";
@@ -51,8 +52,8 @@ const LOOK_EVERY_ALL_THE_SAME: Millis = Millis(5000);
 /// Listing takes one part in so many of the time, at the most.
 const LOOK_SHARE: u64 = 50;
 
-/// How often retention looks at a few files.
-const PRUNE_EVERY: Millis = Millis(200);
+/// How often a few of the files of what is over are looked at.
+const ROUND_EVERY: Millis = Millis(200);
 
 /// So many bytes of artifacts go into one flush at the most; one may be longer by itself.
 const BATCH_BYTES: usize = 1024 * 1024;
@@ -119,11 +120,13 @@ pub struct Relay<C: Clock, D: Disk = RealDisk> {
     /// clock's mark to be flushed, so that a restart cannot take them back.
     held: Vec<(Ticket, Reply)>,
     waiting: BTreeMap<Ticket, Waiting>,
+    /// Reads of what a same-host agent has moved: answered when that has been taken note of.
+    reads: Vec<(Ticket, Read)>,
     ready: Vec<(Ticket, Reply)>,
     /// In steady time: when the directories are listed next.
     look_at: Millis,
-    /// In steady time: when retention goes on.
-    prune_at: Millis,
+    /// In steady time: when a few more files of what is over are looked at.
+    round_at: Millis,
     /// In steady time: when the janitor goes on after the store could not do what it asked.
     resume_at: Millis,
     health: Health,
@@ -164,9 +167,10 @@ impl<C: Clock, D: Disk> Relay<C, D> {
             deferred: VecDeque::new(),
             held: Vec::new(),
             waiting: BTreeMap::new(),
+            reads: Vec::new(),
             ready: Vec::new(),
             look_at: Millis(0),
-            prune_at: Millis(0),
+            round_at: Millis(0),
             resume_at: Millis(0),
             health: Health::Ready,
             notes: Vec::new(),
@@ -209,11 +213,7 @@ impl<C: Clock, D: Disk> Relay<C, D> {
             }
             Request::Poll { by, wait } => self.poll(ticket, by, wait),
             Request::Get { by, handoff, artifact } => {
-                let reply = match self.get(&by, &handoff, artifact) {
-                    Ok(found) => Reply::Got(found.map(Box::new)),
-                    Err(unreadable) => unavailable(&unreadable),
-                };
-                self.ready.push((ticket, reply));
+                self.read(ticket, Read { by, handoff, artifact, waits: 0 })
             }
             Request::List { by, filter, limit, after } => {
                 let now = self.clock.now();
@@ -241,12 +241,17 @@ impl<C: Clock, D: Disk> Relay<C, D> {
         let now = self.clock.now();
         let steady = self.clock.steady();
         self.look(now, steady);
-        if let Some(retention) = self.retain.filter(|_| steady >= self.prune_at) {
-            self.prune_at = Millis(steady.0.saturating_add(PRUNE_EVERY.0));
-            if let Err(error) = self.store.prune(retention, now) {
-                self.prune_at = Millis(steady.0.saturating_add(RETRY_AFTER.0));
-                self.notes.push(format!("Retention cannot go on now: {error}."));
-            }
+        if steady >= self.round_at && (self.retain.is_some() || !self.store.has_gone_round()) {
+            let mut noticed = Vec::new();
+            let pause = match self.store.go_round(self.retain, now, &mut noticed) {
+                Ok(()) => ROUND_EVERY,
+                Err(error) => {
+                    self.notes.push(format!("What is over cannot be looked through now: {error}."));
+                    RETRY_AFTER
+                }
+            };
+            self.round_at = Millis(steady.0.saturating_add(pause.0));
+            noticed.into_iter().for_each(|noticed| self.take_note(noticed));
         }
         if self.janitor && steady >= self.resume_at {
             let due: Vec<_> = self.store.due(now).collect();
@@ -339,6 +344,7 @@ impl<C: Clock, D: Disk> Relay<C, D> {
                 // What it waited for could not be written, and it cannot go before.
                 committed.extend(self.give_up(running.ticket, running.operation));
             }
+            self.answer_reads();
             if !failed.is_empty() || !marked {
                 self.pause();
             }
@@ -545,31 +551,6 @@ impl<C: Clock, D: Disk> Relay<C, D> {
             self.pause();
         }
         ticket.map(|ticket| (ticket, Reply::Done(Box::new(done))))
-    }
-
-    /// A record, as far as `by` may know of it.
-    fn get(
-        &mut self,
-        by: &AgentId,
-        handoff: &HandoffId,
-        artifact: bool,
-    ) -> Result<Result<Story, Refusal>, Unreadable> {
-        let now = self.clock.now();
-        let found = match self.store.load(handoff, now)? {
-            Loaded::Known(found) => found,
-            Loaded::Adopt(_) => {
-                // As it is on the books; what a same-host agent has done since is carried out right after.
-                let found = self.store.adopting(handoff);
-                self.begin(None, *handoff, Command::Sweep, None);
-                found
-            }
-        };
-        let record: Record<Wire> = match seen_by(&Protocol, found.as_ref().map(|stored| &stored.record), by) {
-            Ok(record) => record.clone(),
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let artifact = if artifact { Some(self.store.artifact(&record)?) } else { None };
-        Ok(Ok(Story { record, artifact }))
     }
 }
 

@@ -6,7 +6,7 @@
 use std::io;
 
 use super::segment::{self, path};
-use super::{DIRECTORY, EventLog, Position, newest_line};
+use super::{DIRECTORY, EventLog, LONGEST_LINE, Position, newest_line};
 use crate::disk::{Disk, DiskFile as _, Mode};
 
 /// Where segments go that belong to nothing.
@@ -66,11 +66,17 @@ impl<D: Disk> EventLog<D> {
         let name = path(self.at.segment);
         let len = disk.about(&name)?.map_or(0, |about| about.len);
         if len > self.at.offset {
-            disk.open(&name, Mode::Write)?.set_len(self.at.offset)?;
-            notes.push(format!(
-                "{} bytes at the end of {name} were cut off: they came after the last line that was acknowledged.",
-                len - self.at.offset
-            ));
+            let file = disk.open(&name, Mode::Create)?;
+            let tail = file.read_to_end_at(self.at.offset, LONGEST_LINE)?;
+            // Half a line is what a crash leaves. A whole one was written for a transition, and the journal has lost it.
+            if tail.contains(&b'\n') {
+                let kept = keep(disk, self.at, &tail)?;
+                notes.push(format!(
+                    "The journal does not cover what {name} ends in: {} bytes went to {kept}. Something has cut the journal, or changed the log; `handoff-hub fsck` says what is missing.",
+                    tail.len()
+                ));
+            }
+            file.set_len(self.at.offset)?;
         }
         self.torn = false;
         Ok(())
@@ -103,6 +109,22 @@ fn resume<D: Disk>(disk: &D, from: Position, lines: usize) -> io::Result<Resume>
         }
         None => anew,
     })
+}
+
+/// Writes down what is cut off, and says where.
+fn keep<D: Disk>(disk: &D, at: Position, tail: &[u8]) -> io::Result<String> {
+    disk.make_directory(ASIDE)?;
+    for n in 0_u32.. {
+        let to = format!("{ASIDE}/{}.from-{}.{n}", segment::name(at.segment), at.seq);
+        match disk.open(&to, Mode::New) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            opened => {
+                opened?.write_all_at(0, tail)?;
+                return Ok(to);
+            }
+        }
+    }
+    Err(io::Error::other(format!("{ASIDE}/ has every name that the end of the event log could get")))
 }
 
 /// Moves a segment aside, and says so.

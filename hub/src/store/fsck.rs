@@ -137,8 +137,9 @@ impl fmt::Display for Failed {
             ),
             Self::Io(path, error) => write!(
                 f,
-                "The data directory {} cannot be looked through: {error}. Run this as the user that the hub runs as.",
-                path.display()
+                "The data directory {} cannot be looked through: {error}. {}",
+                path.display(),
+                remedy(error.kind())
             ),
             Self::Open(error) => error.fmt(f),
             Self::Down(down) => down.fmt(f),
@@ -147,6 +148,18 @@ impl fmt::Display for Failed {
 }
 
 impl std::error::Error for Failed {}
+
+fn remedy(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::StorageFull {
+        "Make room on its disk."
+    } else if kind == io::ErrorKind::ReadOnlyFilesystem {
+        "Make its file system writable, or look without --repair."
+    } else if kind == io::ErrorKind::NotADirectory {
+        "Something in it is a file where a directory belongs: --repair moves it aside."
+    } else {
+        "Run this as the user that the hub runs as."
+    }
+}
 
 /// Looks through a data directory, and mends what can be mended if `repair`. Each finding is told as it is found.
 ///
@@ -255,7 +268,7 @@ fn check<D: Disk>(disk: D, path: &Path, repair: bool, wall: Time, said: &mut Sai
         let (mut store, mark) =
             DirectoryStore::begin(disk, path, Options::default(), wall).map_err(Failed::Open)?;
         for note in store.take_notes() {
-            said.note("events", note, "That is done");
+            said.note("start", note, "So it said as it began");
         }
         now = mark;
         // They have been carried out.

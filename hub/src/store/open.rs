@@ -59,9 +59,20 @@ impl fmt::Display for OpenError {
             ),
             Self::Unusable(path, error) => write!(
                 f,
-                "The data directory {} cannot be used: {error}. Give a directory that this user may write with --data.",
-                path.display()
+                "The data directory {} cannot be used: {error}. {}",
+                path.display(),
+                remedy(error.kind(), path)
             ),
+            Self::Format(path, found)
+                if found.is_empty() || found.contains(|c: char| !c.is_ascii_digit()) =>
+            {
+                write!(
+                    f,
+                    "The file FORMAT of the data directory {} says {found:?}, which is no version: if it was damaged, remove it and run `handoff-hub fsck --data {} --repair`.",
+                    path.display(),
+                    path.display()
+                )
+            }
             Self::Format(path, found) => write!(
                 f,
                 "The data directory {} has format {found:?}, and this hub knows formats 1 and {FORMAT} only; run the hub that wrote it, or a newer one.",
@@ -83,6 +94,17 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+/// What to do about a data directory that cannot be used.
+fn remedy(kind: io::ErrorKind, path: &Path) -> String {
+    if kind == io::ErrorKind::StorageFull {
+        "Make room on its disk: a hub needs 20 MiB to start.".into()
+    } else if [io::ErrorKind::InvalidData, io::ErrorKind::Other].contains(&kind) {
+        format!("`handoff-hub fsck --data {} --repair` mends what it can.", path.display())
+    } else {
+        "Give a directory that this user may write with --data.".into()
+    }
+}
 
 /// How a store is set up.
 #[derive(Debug, Clone, Copy)]

@@ -127,6 +127,10 @@ impl Covered<'_> {
             write_again(disk, &here, m, slips)?;
         }
         for (n, m) in open.iter().enumerate() {
+            // Carried out, and then moved on by a same-host agent: its own line says so.
+            if here != m.from && here != m.to && says(disk, &here, m)? {
+                continue;
+            }
             // A same-host agent took it first, or put something in the way: the transition lost, and nobody was told
             // otherwise.
             if here != m.from || (m.from != m.to && disk.exists(m.to)?) {
@@ -177,6 +181,13 @@ impl Covered<'_> {
             (None, None) => false,
         })
     }
+}
+
+/// Whether a file has this line where it was written.
+fn says<D: Disk>(disk: &D, file: &str, m: &Move<'_>) -> io::Result<bool> {
+    let Some(contents) = disk.read(file, FILE_LIMIT)? else { return Ok(false) };
+    let at = usize::try_from(m.offset).unwrap_or(usize::MAX);
+    Ok(contents.bytes.get(at..).is_some_and(|rest| rest.starts_with(m.line.as_bytes())))
 }
 
 fn write_again<D: Disk>(disk: &D, file: &str, m: &Move<'_>, slips: Slips) -> io::Result<()> {

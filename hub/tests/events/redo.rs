@@ -283,6 +283,6 @@ fn a_journal_without_a_transition_leaves_the_log_at_its_begin() {
     let story = Story { covered: Vec::new(), ..Story::new() };
     let (log, notes) = story.redo();
     assert_eq!(log.position(), story.from);
-    assert!(notes.iter().any(|note| note.contains("were cut off")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("The journal does not cover")), "{notes:?}");
     assert_eq!(lines(&story.data.image()).len() as u64, BEFORE);
 }

@@ -256,3 +256,51 @@ fn a_copy_in_the_archive_displaces_nothing_that_the_hub_has_acknowledged() {
     assert!(world.complete("h", claim("c"), "1").is_ok());
     assert_eq!(world.read("quarantine/h.json").as_bytes(), bytes);
 }
+
+#[test]
+fn what_a_neighbour_finished_while_the_hub_was_down_is_taken_note_of_in_time_though_nobody_asks() {
+    let mut world = World::new();
+    for name in ["done", "declined"] {
+        world.start(&artifact(name, MINUTE, None)).unwrap();
+    }
+    world.rename("handoff/done.json", "archive/done.json");
+    world.rename("handoff/declined.json", "rejected/declined.json");
+    let mut world = world.crash();
+    for n in 1..4 {
+        world.clock.set(BEGIN.plus(Millis(200 * n)));
+        world.turn();
+    }
+    assert!(world.read("archive/done.json").contains(r#""event":"completed""#));
+    assert!(world.read("rejected/declined.json").contains(r#""cause":"declined""#));
+}
+
+#[test]
+fn who_asks_for_what_a_neighbour_has_moved_is_told_what_came_of_that() {
+    for down in [false, true] {
+        let mut world = World::new();
+        world.start(&artifact("h", MINUTE, None)).unwrap();
+        world.turn();
+        world.rename("handoff/h.json", "archive/h.json");
+        let mut world = if down { world.crash() } else { world };
+        if !down {
+            world.relay.tick();
+        }
+        assert_eq!(world.status("h"), Some(Status::Completed), "down: {down}");
+    }
+}
+
+#[test]
+fn a_transition_that_was_logged_stays_logged_though_a_neighbour_moves_on_while_the_hub_is_dead() {
+    let mut world = World::new();
+    world.start(&artifact("h", MINUTE, None)).unwrap();
+    world.rename("handoff/h.json", "claimed/h.json");
+    world.turn();
+    let segment = "events/00000000000000000001.ndjson";
+    let before = world.read(segment);
+    assert!(before.contains(r#""event":"claimed""#), "{before}");
+    world.rename("claimed/h.json", "archive/h.json");
+    let mut world = world.crash();
+    assert_eq!(world.status("h"), Some(Status::Completed));
+    assert!(world.read(segment).starts_with(&before), "{}", world.read(segment));
+    assert_eq!(world.read(segment).lines().count(), 3);
+}
