@@ -206,11 +206,17 @@ pub trait DiskFile: fmt::Debug {
     /// What the system says.
     fn set_modified(&self, modified: Time) -> io::Result<()>;
 
-    /// Makes its bytes and its length durable. Not its name.
+    /// Makes its bytes and its length durable. Not its name, and not its time.
     ///
     /// # Errors
     /// Final: what is durable of it is not known, and asking again may lie.
     fn flush(&self) -> io::Result<()>;
+
+    /// Makes its bytes, its length and its time durable. Not its name.
+    ///
+    /// # Errors
+    /// Final: what is durable of it is not known, and asking again may lie.
+    fn flush_with_time(&self) -> io::Result<()>;
 
     /// Writes all of these bytes at this offset. Writing them again changes nothing.
     ///

@@ -252,15 +252,16 @@ impl<D: Disk> EventLog<D> {
         self.write(disk, bodies, true).map(|_| ())
     }
 
-    /// Removes the oldest segment if it is not the newest too, and if all it tells of happened before `until`. At most
+    /// Removes the oldest segment if it is not the newest too, nor `covered`, which the journal would write again, or later, and if all it tells of happened before `until`. At most
     /// one a call, so that no call takes long; says which.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn prune(&mut self, disk: &D, until: Time) -> io::Result<Option<u64>> {
+    pub fn prune(&mut self, disk: &D, until: Time, covered: Option<u64>) -> io::Result<Option<u64>> {
         let segments = segment::list(disk)?;
         let Some(&oldest) = segments.first() else { return Ok(None) };
-        if oldest == self.at.segment || segments.len() < 2 {
+        if oldest == self.at.segment || segments.len() < 2 || covered.is_some_and(|covered| oldest >= covered)
+        {
             return Ok(None);
         }
         // The deciding clock never goes back: what was decided last was decided latest. A line written afterwards

@@ -20,7 +20,7 @@ use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::operation::{Done, Effect, Next, NotDone, Operation, Outcome};
-use handoff_kernel::record::Status;
+use handoff_kernel::record::{Rejection, State, Status};
 use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::time::{Millis, Time};
 
@@ -55,8 +55,10 @@ const LOOK_SHARE: u64 = 50;
 /// How often a few of the files of what is over are looked at.
 const ROUND_EVERY: Millis = Millis(200);
 
-/// So many bytes of artifacts go into one flush at the most; one may be longer by itself.
+/// So many bytes of artifacts, results and reasons go into one flush at the most; one may be longer by itself. And so many
+/// commands.
 const BATCH_BYTES: usize = 1024 * 1024;
+const BATCH_COMMANDS: usize = 512;
 
 /// So few live handoffs are listed at every tick.
 const FEW: usize = 64;
@@ -101,6 +103,20 @@ struct Running {
     artifact: Option<Arc<[u8]>>,
     /// How often it has been taken up.
     turns: u32,
+}
+
+impl Running {
+    /// How many bytes of a result or a reason it has to write.
+    fn says(&self) -> usize {
+        let Effect::Swap { next, .. } = self.operation.effect() else { return 0 };
+        match &next.state {
+            State::Completed { completion, .. } => {
+                completion.result.as_ref().map_or(0, |result| result.len())
+            }
+            State::Rejected(Rejection::Declined { decline, .. }) => decline.reason.len(),
+            State::Pending | State::Claimed(_) | State::Rejected(_) => 0,
+        }
+    }
 }
 
 /// See the module's documentation.
@@ -213,7 +229,7 @@ impl<C: Clock, D: Disk> Relay<C, D> {
             }
             Request::Poll { by, wait } => self.poll(ticket, by, wait),
             Request::Get { by, handoff, artifact } => {
-                self.read(ticket, Read { by, handoff, artifact, waits: 0 })
+                self.read(ticket, Read { by, handoff, artifact, waits: 0 });
             }
             Request::List { by, filter, limit, after } => {
                 let now = self.clock.now();
@@ -254,7 +270,8 @@ impl<C: Clock, D: Disk> Relay<C, D> {
             noticed.into_iter().for_each(|noticed| self.take_note(noticed));
         }
         if self.janitor && steady >= self.resume_at {
-            let due: Vec<_> = self.store.due(now).collect();
+            // The others' turn comes right after.
+            let due: Vec<_> = self.store.due(now).take(BATCH_COMMANDS).collect();
             for handoff in due {
                 self.begin(None, handoff, Command::Sweep, None);
             }
@@ -358,10 +375,11 @@ impl<C: Clock, D: Disk> Relay<C, D> {
         let mut bytes = 0;
         let fits = |running: &&Running| {
             let before = bytes;
-            bytes += running.artifact.as_ref().map_or(0, |artifact| artifact.len());
+            bytes += running.artifact.as_ref().map_or(0, |artifact| artifact.len()) + running.says();
             before == 0 || bytes <= BATCH_BYTES
         };
-        let rest = self.batch.split_off(self.batch.iter().take_while(fits).count());
+        let most = self.batch.iter().take(BATCH_COMMANDS);
+        let rest = self.batch.split_off(most.take_while(fits).count());
         let batch = std::mem::replace(&mut self.batch, rest);
         for running in &batch {
             self.busy.remove(running.operation.handoff());

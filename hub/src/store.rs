@@ -16,6 +16,7 @@
 
 mod checkpoint;
 mod commit;
+mod covers;
 mod files;
 pub mod fsck;
 mod index;
@@ -42,6 +43,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::events::EventLog;
 use crate::request::{Cursor, Filter, Page};
 pub use commit::{Batch, Write};
+use covers::Covers;
 use files::Files as _;
 use index::{Index, Live};
 use journal::Journal;
@@ -101,6 +103,7 @@ pub struct DirectoryStore<D: Disk = RealDisk> {
     flushing: Option<D::Flushing>,
     /// The journal's other file has been begun, and the directories are to be flushed.
     checkpoint_wanted: bool,
+    covers: Covers,
     log: EventLog<D>,
     /// Events that the log has not taken yet. The journal covers them.
     unlogged: Vec<String>,

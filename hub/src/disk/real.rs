@@ -260,6 +260,10 @@ impl DiskFile for File {
     fn flush(&self) -> io::Result<()> {
         self.sync_data()
     }
+
+    fn flush_with_time(&self) -> io::Result<()> {
+        self.sync_all()
+    }
 }
 
 /// The names in a directory.

@@ -13,7 +13,7 @@ use crate::request::{Reply, Story, Ticket};
 use crate::store::{Loaded, Unreadable};
 
 /// A request for one record.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Read {
     pub(super) by: AgentId,
     pub(super) handoff: HandoffId,

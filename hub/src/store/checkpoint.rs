@@ -36,6 +36,7 @@ impl<D: Disk> DirectoryStore<D> {
             if let Err(error) = store.write_log().and_then(|()| store.keep_mark(mark)) {
                 // The journal goes on covering it.
                 store.notes.push(format!("The hub's clock or log cannot be written: {error}."));
+                store.checkpoint_wanted = true;
                 return Ok(());
             }
             store.flush_directories()?;
@@ -56,6 +57,8 @@ impl<D: Disk> DirectoryStore<D> {
         self.journal.all_is_durable();
         self.note(mark, Vec::new())?;
         self.journal.turn();
+        self.covers.forget();
+        self.checkpoint_wanted = false;
         Ok(())
     }
 
@@ -70,7 +73,9 @@ impl<D: Disk> DirectoryStore<D> {
     fn flushed(&mut self, result: io::Result<()>, mark: Time) -> Result<(), StoreDown> {
         result.map_err(|error| StoreDown::new("the directories cannot be flushed", &error))?;
         self.journal.before_this_is_durable();
-        self.note(mark, Vec::new())
+        self.note(mark, Vec::new())?;
+        self.covers.forget_before();
+        Ok(())
     }
 
     /// Makes room for a frame of so many bytes: by the other file's turn, if need be after the directories have been
@@ -79,11 +84,15 @@ impl<D: Disk> DirectoryStore<D> {
         // A frame that is longer than a journal has one for itself.
         while !self.journal.fits(bytes) && !self.journal.is_fresh() {
             if self.journal.is_other_needed() {
+                self.checkpoint_wanted |= self.flushing.is_none();
                 if let Err(error) = self.begin_checkpoint(mark) {
                     return Ok(Room::Full(error));
                 }
                 if let Some(flushing) = self.flushing.take() {
                     self.flushed(flushing.wait(), mark)?;
+                }
+                if self.journal.is_other_needed() {
+                    return Ok(Room::Full(io::Error::other("the other journal is needed still")));
                 }
             }
             // The first frame of a file says from where on the log is written again: all before it must be there.
@@ -91,6 +100,7 @@ impl<D: Disk> DirectoryStore<D> {
                 return Ok(Room::Full(error));
             }
             self.journal.turn();
+            self.covers.turn();
             self.checkpoint_wanted = true;
         }
         Ok(Room::Made)
@@ -126,7 +136,7 @@ impl<D: Disk> DirectoryStore<D> {
     }
 
     /// The mark as a file of its own, for people, and for a directory whose journal is gone.
-    fn keep_mark(&self, mark: Time) -> io::Result<()> {
+    pub(super) fn keep_mark(&self, mark: Time) -> io::Result<()> {
         self.disk.replace_whole("clock", format!("{}\n", mark.0).as_bytes())
     }
 

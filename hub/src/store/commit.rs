@@ -100,6 +100,9 @@ impl<D: Disk> DirectoryStore<D> {
         if std::mem::replace(&mut self.full, false) {
             self.notes.push("The journal takes requests again.".into());
         }
+        let segment = frame.log.map_or(1, |log| log.segment);
+        let planned = writes.iter().zip(&plans).filter(|(_, plan)| plan.is_some());
+        planned.for_each(|(write, _)| self.covers.add(write.handoff, segment));
         let outcomes = self.carry_out(&flushed, mark, writes, plans, early)?;
         // The journal covers what the log does not take now.
         let logged = self.write_log().and_then(|()| self.begin_checkpoint(mark));
@@ -283,7 +286,23 @@ impl<D: Disk> DirectoryStore<D> {
                             Err(StoreDown::new("a line cannot be written to a file that was moved", &error))
                         }
                     },
-                    Err(error) => Ok(lost_or_refused(error)),
+                    Err(error) => {
+                        self.keep_arrival(plan);
+                        Ok(lost_or_refused(error))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Taking space for a line may have changed the file's time, which is when it arrived as long as it has no line.
+    fn keep_arrival(&self, plan: &Plan) {
+        let Entry::Move { to, offset, .. } = &plan.entry else { return };
+        if *offset == plan.next.artifact_bytes as u64 {
+            for file in [&plan.lies, to] {
+                if let Ok(file) = self.disk.open(file, Mode::Write) {
+                    let _ = file.set_modified(plan.next.record.started_at);
+                    break;
                 }
             }
         }

@@ -17,6 +17,15 @@ pub(super) const ASIDE: &str = "quarantine";
 /// The longest name, in bytes, that a file keeps in `quarantine/`: room is left for what is added to it.
 const LONGEST_NAME: usize = 230;
 
+/// Why something could not be made durable.
+#[derive(Debug)]
+pub(super) enum NotDurable {
+    /// It is not there, or cannot be written now. Nothing was flushed.
+    NotNow(io::Error),
+    /// A flush failed: nobody knows what is durable, and asking again may lie.
+    Final(io::Error),
+}
+
 /// What the store does with a disk.
 pub(super) trait Files: Disk {
     /// Whether there is anything of this name.
@@ -59,10 +68,15 @@ pub(super) trait Files: Disk {
         self.replace(&new, name)
     }
 
-    /// Makes one file durable that somebody else wrote, and its name.
-    fn flush_file(&self, name: &str) -> io::Result<()> {
-        self.open(name, Mode::Read)?.flush()?;
-        self.flush_directory(name.rsplit_once('/').map_or("", |(directory, _)| directory))
+    /// Makes one file durable that somebody else wrote, its time, which is when it arrived, and its name.
+    ///
+    /// # Errors
+    /// [`NotDurable::Final`] when a flush failed.
+    fn settle(&self, name: &str) -> Result<(), NotDurable> {
+        let file = self.open(name, Mode::Read).map_err(NotDurable::NotNow)?;
+        file.flush_with_time().map_err(NotDurable::Final)?;
+        let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
+        self.flush_directory(directory).map_err(NotDurable::Final)
     }
 
     /// Moves a file to `quarantine/` and says why beside it. Returns where it went; none when it was gone already.

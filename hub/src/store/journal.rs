@@ -50,7 +50,7 @@ pub(super) struct Journal<F> {
 /// Why a frame was not appended.
 #[derive(Debug)]
 pub(super) enum AppendError {
-    /// The write failed. What is there of it is not whole, and is written over.
+    /// The write failed, and nothing of it counts.
     Refused(io::Error),
     /// Nobody knows what is on the disk now. Final.
     Down(StoreDown),
@@ -121,6 +121,15 @@ fn covered(files: Vec<Read>) -> Result<(Covered, Option<(usize, Found)>), Journa
     found.sort_unstable_by_key(|found| found.number);
     let mark = found.iter().map(|found| found.frame.mark).max().unwrap_or(0);
     found.retain(|found| found.generation >= base);
+    if let (Some((_, last)), first) = (&last, found.first())
+        && base <= last.generation
+        && first.is_none_or(|first| first.generation != base)
+    {
+        return Err(JournalError::Damaged(format!(
+            "generation {base} is missing, and generation {} says that it is needed",
+            last.generation
+        )));
+    }
     for pair in found.windows(2) {
         if pair[1].number != pair[0].number + 1 {
             return Err(JournalError::Damaged(format!(
@@ -217,7 +226,14 @@ impl<F: DiskFile> Journal<F> {
     /// Appends an encoded frame of so many entries and flushes it: the one flush of its batch.
     pub(super) fn append(&mut self, bytes: &[u8], entries: usize) -> Result<Flushed, AppendError> {
         let file = &self.files[self.turn];
-        file.write_all_at(self.at, bytes).map_err(AppendError::Refused)?;
+        if let Err(error) = file.write_all_at(self.at, bytes) {
+            // All that counts of it may be there: it must not, for whoever asked is told that it was not done.
+            let spoilt = file.write_all_at(self.at, &[0; frame::ALIGN]).and_then(|()| file.flush());
+            return Err(match spoilt {
+                Ok(()) => AppendError::Refused(error),
+                Err(worse) => AppendError::Down(StoreDown::new("the journal cannot be written", &worse)),
+            });
+        }
         if !self.slips.makes(Slip::AnswersTooEarly)
             && let Err(error) = file.flush()
         {

@@ -17,10 +17,10 @@ use handoff_kernel::rules::{Rules, check_state};
 use handoff_kernel::step::step;
 use handoff_kernel::time::Time;
 
-use super::files::Files as _;
+use super::files::{Files as _, NotDurable};
 use super::index::Live;
 use super::place::{Place, directory};
-use super::{DirectoryStore, FILE_LIMIT, line};
+use super::{DirectoryStore, FILE_LIMIT, StoreDown, line};
 use crate::disk::{Disk, DiskFile as _, Mode};
 
 /// So often is a file looked for under all its names before it counts as gone: it may be renamed meanwhile.
@@ -165,7 +165,7 @@ impl<D: Disk> DirectoryStore<D> {
             return;
         }
         let Some((id, new)) = self.found(file, now) else { return };
-        match self.disk.flush_file(file) {
+        match self.settle(file) {
             Ok(()) => noticed.push(new),
             // It has been moved on already, which the next look notices.
             Err(error) if error.kind() == io::ErrorKind::NotFound => noticed.push(new),
@@ -174,6 +174,23 @@ impl<D: Disk> DirectoryStore<D> {
                 self.notes.push(format!("{file} cannot be made durable, and is not served: {error}."));
             }
         }
+    }
+
+    /// Makes a file durable that a same-host agent wrote or moved: nothing that rests on it may be more so.
+    fn settle(&mut self, file: &str) -> io::Result<()> {
+        match self.disk.settle(file) {
+            Ok(()) => Ok(()),
+            Err(NotDurable::NotNow(error)) => Err(error),
+            Err(NotDurable::Final(error)) => self.finally(Err(error)),
+        }
+    }
+
+    /// A flush that failed is final, whatever it was about.
+    pub(super) fn finally(&mut self, flushed: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = &flushed {
+            self.down.get_or_insert_with(|| StoreDown::new("a file or a directory cannot be flushed", error));
+        }
+        flushed
     }
 
     /// A file that the index does not expect. One that cannot be read now is told of once, and looked at again
@@ -247,7 +264,11 @@ impl<D: Disk> DirectoryStore<D> {
             if self.take_in(id, place, now)? {
                 if !place.status().is_terminal() {
                     // Somebody dropped it: nothing that rests on it may be more durable than it is.
-                    self.disk.flush_file(&place.file(id))?;
+                    let settled = self.settle(&place.file(id));
+                    if settled.is_err() {
+                        self.index.remove(id);
+                    }
+                    settled?;
                 }
                 break;
             }
@@ -282,6 +303,10 @@ impl<D: Disk> DirectoryStore<D> {
             let line = line::write(&told.record, told.artifact_bytes, true);
             self.disk.open(&file, Mode::Write)?.write_all_at(len, line.as_bytes())?;
             len += line.len() as u64;
+        }
+        if told.artifact_bytes as u64 == len && contents.modified > now {
+            // It counts as having arrived now, after a restart as well.
+            self.disk.open(&file, Mode::Write)?.set_modified(now)?;
         }
         let artifact_bytes = told.artifact_bytes;
         self.index.put(Live { record: told.record, place, moved_from: None, len, artifact_bytes });
@@ -367,8 +392,9 @@ impl<D: Disk> DirectoryStore<D> {
         let Some(live) = self.index.get(id) else { return Ok(()) };
         let (from, home) = (live.place, Place::of(&live.record, live.place));
         self.disk.rename(&from.file(id), &home.file(id))?;
-        self.disk.flush_file(&home.file(id))?;
-        self.disk.flush_directory(directory(from.status()))?;
+        self.settle(&home.file(id))?;
+        let left = self.disk.flush_directory(directory(from.status()));
+        self.finally(left)?;
         self.notes.push(format!(
             "{} was put back to {}: a same-host agent may claim what is pending, and finish what it claimed itself.",
             from.file(id),

@@ -5,9 +5,11 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use handoff_kernel::ident::HandoffId;
 use handoff_kernel::record::Status;
 use handoff_kernel::time::Time;
 
+use super::covers::Covers;
 use super::files::{Files as _, MAKING};
 use super::index::Index;
 use super::journal::{Journal, JournalError};
@@ -219,6 +221,7 @@ impl<D: Disk> DirectoryStore<D> {
             journal,
             flushing: None,
             checkpoint_wanted: false,
+            covers: Covers::default(),
             log,
             unlogged: Vec::new(),
             behind: false,
@@ -231,6 +234,21 @@ impl<D: Disk> DirectoryStore<D> {
             come_by: Vec::new(),
             notes,
         };
+        if covered.frames.is_empty() {
+            // What is there is durable, and said to be.
+            if !store.journal.is_fresh() {
+                store.journal.turn();
+            }
+            if let Err(error) = store.keep_mark(mark) {
+                store.notes.push(format!("The hub's clock cannot be written: {error}."));
+            }
+            return Ok((store, mark));
+        }
+        for frame in &covered.frames {
+            let segment = frame.log.map_or(1, |log| log.segment);
+            let handoffs = frame.entries.iter().filter_map(|entry| HandoffId::parse(entry.handoff()).ok());
+            handoffs.for_each(|handoff| store.covers.add(handoff, segment));
+        }
         store.checkpoint(mark).map_err(|down| unusable(io::Error::other(down)))?;
         Ok((store, mark))
     }

@@ -62,6 +62,10 @@ pub(super) fn redo<D: Disk>(disk: &D, frames: &[Frame], slips: Slips) -> io::Res
                 Entry::Move { id, from, to, offset, line, .. } if counts => {
                     let id = HandoffId::parse(id).map_err(io::Error::other)?;
                     let covered = handoffs.entry(id).or_default();
+                    if covered.end(&id).is_some_and(|end| end != *from) {
+                        // Another file, which took the id when the one before was removed.
+                        *covered = Covered::default();
+                    }
                     covered.moves.push(Move { entry: number, from, to, offset: *offset, line });
                 }
                 Entry::Move { .. } => {}
@@ -83,6 +87,12 @@ pub(super) fn redo<D: Disk>(disk: &D, frames: &[Frame], slips: Slips) -> io::Res
 }
 
 impl Covered<'_> {
+    /// Where the file is when all of it has been carried out.
+    fn end(&self, id: &HandoffId) -> Option<String> {
+        let last = self.moves.last().map(|last| last.to.to_owned());
+        last.or_else(|| self.start.as_ref().map(|_| Place::Pending.file(id)))
+    }
+
     /// Brings one handoff's file to where the journal says it is. Returns the entries that were not carried out, for
     /// a same-host agent was first.
     fn redo<D: Disk>(&self, disk: &D, id: &HandoffId, slips: Slips) -> io::Result<Vec<u64>> {

@@ -17,7 +17,7 @@ use super::{DirectoryStore, FILE_LIMIT, line};
 use crate::disk::Disk;
 
 /// How many files are looked into at a time.
-const FILES_AT_A_TIME: usize = 32;
+const FILES_AT_A_TIME: usize = 64;
 
 /// How far a round has come.
 #[derive(Debug)]
@@ -64,23 +64,52 @@ impl<D: Disk> DirectoryStore<D> {
             let next = if first { Place::Rejected } else { Place::Completed };
             self.round = Round { place: next, names: None, done: self.round.done || !first };
         }
-        let mut removed = false;
+        let (mut over, mut result) = (Vec::new(), Ok(()));
         for name in names {
-            let name = name?;
-            let id = name.strip_suffix(".json").and_then(|stem| HandoffId::parse(stem).ok());
+            let id = match name {
+                Ok(name) => name.strip_suffix(".json").and_then(|stem| HandoffId::parse(stem).ok()),
+                Err(error) => {
+                    result = Err(error);
+                    continue;
+                }
+            };
             let Some(id) = id.filter(|id| self.index.get(id).is_none()) else { continue };
-            removed |= self.look_over(&id, place, retention, now, noticed)?;
+            // One that cannot be read must not keep the others.
+            match self.look_over(&id, place, retention, now, noticed) {
+                Ok(true) => over.push(id),
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
         }
-        if removed {
-            self.disk.flush_directory(directory)?;
-        }
+        self.remove(&over, place, now)?;
         if let Some(retention) = retention {
-            self.log.prune(&self.disk, Time(now.0.saturating_sub(retention.0)))?;
+            let covered = self.covers.segment();
+            self.log.prune(&self.disk, Time(now.0.saturating_sub(retention.0)), covered)?;
         }
-        Ok(())
+        result
     }
 
-    /// Looks at one file; true when it was removed. What is not understood stays.
+    /// Removes files, and makes that durable. First the journal must not cover them any longer, or a crash would bring
+    /// them back.
+    fn remove(&mut self, over: &[HandoffId], place: Place, now: Time) -> io::Result<()> {
+        if over.iter().any(|id| self.covers.has(id)) {
+            self.checkpoint(now).map_err(io::Error::other)?;
+        }
+        let (mut removed, mut result) = (false, Ok(()));
+        for id in over.iter().filter(|id| !self.covers.has(id)) {
+            match self.disk.remove(&place.file(id)) {
+                Ok(()) => removed = true,
+                Err(error) => result = Err(error),
+            }
+        }
+        if removed {
+            let flushed = self.disk.flush_directory(directory(place.status()));
+            self.finally(flushed)?;
+        }
+        result
+    }
+
+    /// Looks at one file; true when it is to be removed. What is not understood stays.
     fn look_over(
         &mut self,
         id: &HandoffId,
@@ -106,10 +135,6 @@ impl<D: Disk> DirectoryStore<D> {
             }
             return Ok(false);
         }
-        let over = retention.is_some_and(|retention| Protocol.may_remove(&told.record, retention, now));
-        if over {
-            self.disk.remove(&file)?;
-        }
-        Ok(over)
+        Ok(retention.is_some_and(|retention| Protocol.may_remove(&told.record, retention, now)))
     }
 }

@@ -66,10 +66,15 @@ fn now(step: usize, steps: &[Step]) -> Time {
     base.plus(Millis(10 * step as u64))
 }
 
+/// The disk's clock is behind: what is dated by it and not by the hub is seen to be.
+const fn disk_clock(now: Time) -> Time {
+    Time(now.0 - 3)
+}
+
 /// Takes one step. What the hub replies is no matter: it is what it says afterwards that is held against it.
 fn take(world: &mut World, step: Step, told: &Told, now: Time) {
     world.clock.set(now);
-    world.disk.set_now(now);
+    world.disk.set_now(disk_clock(now));
     let requests = match step {
         Step::Start(name) => vec![starting(name)],
         Step::Accept(name) => vec![accepting(name, claim(name))],
@@ -87,12 +92,15 @@ fn take(world: &mut World, step: Step, told: &Told, now: Time) {
         }
         Step::Drop(name) => {
             // What a same-host agent has not flushed is its own affair, until the hub has taken note of it.
+            // Its time is: nobody else knows when it arrived.
             let neighbour = world.disk.clone();
+            neighbour.set_now(now);
             let _ = neighbour.open("aside", Mode::New).and_then(|file| {
                 file.write_all_at(0, &artifact(name))?;
                 file.set_modified(now)?;
                 neighbour.rename("aside", &format!("handoff/{name}.json"))
             });
+            neighbour.set_now(disk_clock(now));
             vec![]
         }
         Step::Rename(name) => {
@@ -148,7 +156,7 @@ pub(crate) type Recovered = Result<Told, String>;
 /// A hub starts on what a crash has left.
 pub(crate) fn recover(image: &Image, now: Time, setup: Setup) -> Recovered {
     let disk = image.disk();
-    disk.set_now(now);
+    disk.set_now(disk_clock(now));
     let mut world = World::open(&disk, now, setup).map_err(|error| format!("it does not start: {error}"))?;
     // What same-host agents did is written with the first commit.
     world.ask(vec![]).map_err(|down| down.to_string())?;
@@ -160,7 +168,7 @@ pub(crate) fn recover(image: &Image, now: Time, setup: Setup) -> Recovered {
 /// The same, and it dies before its operation of this number; or right after the last one.
 pub(crate) fn die_recovering(image: &Image, now: Time, setup: Setup, operation: u64) -> (Crash, bool) {
     let disk = image.disk();
-    disk.set_now(now);
+    disk.set_now(disk_clock(now));
     disk.crash_at(operation);
     if let Ok(mut world) = World::open(&disk, now, setup) {
         let _ = world.ask(vec![]);

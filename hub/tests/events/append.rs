@@ -251,10 +251,10 @@ fn only_the_oldest_segment_is_pruned_and_only_when_all_of_it_is_old() {
     assert!(names.len() > 2);
     let first = lines(&[(names[0].clone(), image[&names[0]].clone())].into());
     let last = Logged::read(first.last().unwrap().as_bytes()).unwrap().happened.at;
-    assert_eq!(log.prune(&data.disk, last).unwrap(), None);
-    assert_eq!(log.prune(&data.disk, Time(last.0 + 1)).unwrap(), Some(1));
+    assert_eq!(log.prune(&data.disk, last, None).unwrap(), None);
+    assert_eq!(log.prune(&data.disk, Time(last.0 + 1), None).unwrap(), Some(1));
     assert_eq!(data.image().keys().collect::<Vec<_>>(), names[1..].iter().collect::<Vec<_>>());
-    while log.prune(&data.disk, Time::MAX).unwrap().is_some() {}
+    while log.prune(&data.disk, Time::MAX, None).unwrap().is_some() {}
     assert_eq!(data.image().keys().collect::<Vec<_>>(), [names.last().unwrap()]);
     append(&mut log, &data.disk, 12..13);
     assert_eq!(data.log().position(), log.position());
@@ -272,14 +272,14 @@ fn a_recovered_last_line_does_not_make_a_segment_old() {
     first.extend(format!("{}\n", early.write()).bytes());
     let newest = happened(lines(&[(String::new(), first.clone())].into()).len() as u64 - 2).at;
     data.put(&image);
-    assert_eq!(log.prune(&data.disk, newest).unwrap(), None);
-    assert_eq!(log.prune(&data.disk, Time(newest.0 + 1)).unwrap(), Some(1));
+    assert_eq!(log.prune(&data.disk, newest, None).unwrap(), None);
+    assert_eq!(log.prune(&data.disk, Time(newest.0 + 1), None).unwrap(), Some(1));
     // One that cannot be read is evidence, and stays.
     let mut image = data.image();
     let oldest = image.first_entry().unwrap().into_mut();
     oldest.clear();
     oldest.extend(format!("x\n{}\n", early.write()).bytes());
     data.put(&image);
-    assert_eq!(log.prune(&data.disk, Time::MAX).unwrap(), None);
+    assert_eq!(log.prune(&data.disk, Time::MAX, None).unwrap(), None);
     assert!(data.disk.walk("events").unwrap().count() > 1);
 }

@@ -169,6 +169,10 @@ impl DiskFile for FailingFile {
     fn flush(&self) -> io::Result<()> {
         panic!("the log is never flushed for its own sake")
     }
+
+    fn flush_with_time(&self) -> io::Result<()> {
+        panic!("the log is never flushed for its own sake")
+    }
 }
 
 impl Disk for Failing {

@@ -168,8 +168,13 @@ impl Both {
                 let reply = self.world.ask(Request::Poll { by, wait: Millis(0) });
                 let Reply::Polled(shown) = reply else { panic!("{reply:?}") };
                 let handoff = shown.as_ref().map(|shown| shown.handoff);
+                // Whoever is shown an earlier one is told nothing of those that are overdue.
+                let before = |r: &Record<Wire>| {
+                    handoff
+                        .is_none_or(|shown| (r.started_at, r.id) < (self.records[&shown].started_at, shown))
+                };
                 let overdue = |r: &Record<Wire>| r.state == State::Pending && self.newest > r.expires_at;
-                if self.records.values().any(overdue) {
+                if self.records.values().any(|r| overdue(r) && before(r)) {
                     self.kept = self.newest;
                 }
                 let seen = Seen::Polled { target: &by, shown: handoff.as_ref(), now: self.newest };

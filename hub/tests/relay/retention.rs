@@ -100,7 +100,7 @@ fn what_is_no_handoff_stays_where_it_is() {
 #[test]
 fn many_are_removed_a_few_at_a_time() {
     let mut world = keeping(Some(Millis(0)));
-    for n in 0..100 {
+    for n in 0..200 {
         world.start(&artifact(&format!("h{n}"), MINUTE, None)).unwrap();
         world.accept(&format!("h{n}"), None).unwrap();
         world.complete(&format!("h{n}"), None, "1").unwrap();
@@ -116,7 +116,7 @@ fn many_are_removed_a_few_at_a_time() {
         counts.push(world.files().len());
         assert!(n < 50, "{counts:?}");
     }
-    assert!(counts.windows(2).all(|pair| pair[0] - pair[1] <= 32), "{counts:?}");
+    assert!(counts.windows(2).all(|pair| pair[0] - pair[1] <= 64), "{counts:?}");
 }
 
 #[test]

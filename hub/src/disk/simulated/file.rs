@@ -145,4 +145,12 @@ impl DiskFile for SimulatedFile {
             finish(state, Reach::Contents(self.inode), failure)
         })
     }
+
+    fn flush_with_time(&self) -> io::Result<()> {
+        self.call(
+            Call::Flush,
+            || " with its time".to_owned(),
+            |state, failure| finish(state, Reach::Whole(self.inode), failure),
+        )
+    }
 }

@@ -67,6 +67,8 @@ pub(super) struct State {
 pub(super) enum Reach<'a> {
     /// A file's bytes and length, and its time too if the settings say so.
     Contents(Inode),
+    /// A file's bytes, length and time.
+    Whole(Inode),
     Directory(&'a str),
     /// All that were done before this one.
     Before(u64),
@@ -333,6 +335,8 @@ impl State {
 
     /// Takes the blocks for these bytes, all or none.
     pub(super) fn reserve(&mut self, inode: Inode, from: usize, to: usize) -> io::Result<()> {
+        // Some file systems take this for a change of the file, also when there is no space.
+        self.set_modified(inode, self.settings.now)?;
         let size = self.settings.block_bytes;
         let (free, blocks) = (self.free(), from / size..to.div_ceil(size));
         let file = self.file_mut(inode)?;
@@ -361,12 +365,12 @@ impl State {
         let times = self.settings.times_with_flush;
         let named = |effect: &Effect| match (reach, &effect.change) {
             (Reach::Contents(_), Change::Modified { .. }) if !times => false,
-            (Reach::Contents(inode), change) => change.contents_of() == Some(inode),
+            (Reach::Contents(inode) | Reach::Whole(inode), change) => change.contents_of() == Some(inode),
             (Reach::Directory(directory), change) => change.touches(directory),
             (Reach::Before(number), _) => effect.number < number,
         };
         let mut reached: Vec<bool> = self.pending.iter().map(named).collect();
-        if let Reach::Contents(_) = reach {
+        if let Reach::Contents(_) | Reach::Whole(_) = reach {
             // The most frequent of them, and no name is asked for what it needs.
             return (reached, Vec::new());
         }

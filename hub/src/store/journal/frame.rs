@@ -56,6 +56,13 @@ pub(in crate::store) enum Entry {
 }
 
 impl Entry {
+    /// Which handoff it is about.
+    pub(in crate::store) fn handoff(&self) -> &str {
+        match self {
+            Self::Start { id, .. } | Self::Move { id, .. } => id,
+        }
+    }
+
     /// What the event log says of it.
     pub(in crate::store) fn event(&self) -> &str {
         match self {
