@@ -100,7 +100,7 @@ impl std::error::Error for OpenError {}
 /// What to do about a data directory that cannot be used.
 fn remedy(kind: io::ErrorKind, path: &Path) -> String {
     if kind == io::ErrorKind::StorageFull {
-        "Make room on its disk: a hub needs 20 MiB to start.".into()
+        "Make room on its disk: a hub needs 10 MiB to start.".into()
     } else if [io::ErrorKind::InvalidData, io::ErrorKind::Other].contains(&kind) {
         format!("`handoff-hub fsck --data {} --repair` mends what it can.", path.display())
     } else {
@@ -123,7 +123,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            journal_bytes: 8 * 1024 * 1024,
+            journal_bytes: 4 * 1024 * 1024,
             segment_bytes: crate::events::SEGMENT_BYTES,
             slips: Slips::default(),
         }

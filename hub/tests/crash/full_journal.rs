@@ -1,6 +1,6 @@
 //! Recovery from the most that there can be to redo: both journals full, and nothing of it durable but they. How long
 //! that takes is printed, not judged. With journals as long as the hub's own, which take a while to fill:
-//! `FULL_JOURNAL=8388608 cargo test --release -p handoff-hub --features testing --test crash full_journal -- --nocapture`.
+//! `FULL_JOURNAL=4194304 cargo test --release -p handoff-hub --features testing --test crash full_journal -- --nocapture`.
 
 use std::path::Path;
 use std::time::Duration;
