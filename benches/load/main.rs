@@ -120,7 +120,8 @@ fn say(what: &str, mut took: Vec<Duration>) {
 }
 
 fn run() -> Result<(), String> {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args();
+    let _program = words.next();
     let command = words.next().unwrap_or_default();
     let options = Options::read(words)?;
     let failed = |e: io::Error| e.to_string();

@@ -28,7 +28,6 @@
 mod event;
 mod read;
 mod redo;
-mod scan;
 mod segment;
 mod verify;
 
@@ -44,7 +43,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::disk::{Disk, DiskFile as _, Mode};
 pub use event::{Happened, Logged};
 pub use read::{Lines, lines};
-pub(crate) use scan::{Seen, scan};
 use segment::{Last, path};
 pub use verify::{Fault, NotWhole, Verified, Wrong, verify};
 

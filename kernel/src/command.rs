@@ -227,6 +227,10 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Started, Self::Claimed, Self::Completed, Self::Rejected, Self::Expired, Self::ClaimExpired];
+
     /// Its name in the log. A lapsed claim is an `expired` too; its reason tells the two apart.
     #[must_use]
     pub const fn name(self) -> &'static str {

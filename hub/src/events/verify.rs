@@ -85,6 +85,24 @@ pub enum Wrong {
     AfterEnd(Checkpoint),
 }
 
+impl Fault {
+    /// The segment's file, within the data directory.
+    #[must_use]
+    pub fn file(&self) -> String {
+        path(self.segment)
+    }
+
+    /// Where in that file, and what is wrong: a sentence without its full stop.
+    #[must_use]
+    pub fn what(&self) -> String {
+        self.to_string()
+            .strip_prefix(&format!("{}, ", self.file()))
+            .unwrap_or_default()
+            .trim_end_matches('.')
+            .to_owned()
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { segment, line, offset, seq, wrong } = *self;

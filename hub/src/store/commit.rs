@@ -106,12 +106,11 @@ impl<D: Disk> DirectoryStore<D> {
         let outcomes = self.carry_out(&flushed, mark, writes, plans, early)?;
         // The journal covers what the log does not take now.
         let logged = self.write_log().and_then(|()| self.begin_checkpoint(mark));
+        let was_behind = std::mem::replace(&mut self.behind, logged.is_err());
         if let Err(error) = logged
-            && !std::mem::replace(&mut self.behind, true)
+            && !was_behind
         {
             self.notes.push(format!("The event log or a checkpoint has to wait: {error}. Nothing is lost."));
-        } else {
-            self.behind = !self.unlogged.is_empty();
         }
         Ok(Batch { outcomes, marked: true })
     }
@@ -268,41 +267,26 @@ impl<D: Disk> DirectoryStore<D> {
             Entry::Move { to, offset, line, .. } => {
                 // Before the rename: a file that cannot be written must not be moved, and one that is moved on
                 // right after still gets its line.
-                let ready = self.disk.open(&plan.lies, Mode::Write).and_then(|file| {
-                    let len = line.len() as u64;
-                    let there = offset.next_multiple_of(SPACE);
-                    if offset + len > there {
-                        file.reserve(there, offset + len - there)?;
+                let file = match self.disk.open(&plan.lies, Mode::Write) {
+                    Ok(file) => file,
+                    Err(error) => return Ok(lost_or_refused(error)),
+                };
+                let (len, there) = (line.len() as u64, offset.next_multiple_of(SPACE));
+                let room =
+                    if offset + len > there { file.reserve(there, offset + len - there) } else { Ok(()) };
+                let moves = || if plan.lies == *to { Ok(()) } else { self.disk.rename(&plan.lies, to) };
+                if let Err(error) = room.and_then(|()| moves()) {
+                    // Taking space may have changed the file's time, which is when it arrived as long as it has no line.
+                    if *offset == plan.next.artifact_bytes as u64 {
+                        let _ = file.set_modified(plan.next.record.started_at);
                     }
-                    if plan.lies != *to {
-                        self.disk.rename(&plan.lies, to)?;
-                    }
-                    Ok(file)
-                });
-                match ready {
-                    Ok(file) => match file.write_all_at(*offset, line.as_bytes()) {
-                        Ok(()) => Ok(Applied::Written),
-                        Err(error) => {
-                            Err(StoreDown::new("a line cannot be written to a file that was moved", &error))
-                        }
-                    },
-                    Err(error) => {
-                        self.keep_arrival(plan);
-                        Ok(lost_or_refused(error))
-                    }
+                    return Ok(lost_or_refused(error));
                 }
-            }
-        }
-    }
-
-    /// Taking space for a line may have changed the file's time, which is when it arrived as long as it has no line.
-    fn keep_arrival(&self, plan: &Plan) {
-        let Entry::Move { to, offset, .. } = &plan.entry else { return };
-        if *offset == plan.next.artifact_bytes as u64 {
-            for file in [&plan.lies, to] {
-                if let Ok(file) = self.disk.open(file, Mode::Write) {
-                    let _ = file.set_modified(plan.next.record.started_at);
-                    break;
+                match file.write_all_at(*offset, line.as_bytes()) {
+                    Ok(()) => Ok(Applied::Written),
+                    Err(error) => {
+                        Err(StoreDown::new("a line cannot be written to a file that was moved", &error))
+                    }
                 }
             }
         }

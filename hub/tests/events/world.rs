@@ -75,15 +75,7 @@ pub(crate) fn image(directory: &Path) -> Image {
 /// The event of this number, each different from all others.
 pub(crate) fn happened(n: u64) -> Happened {
     let agent = |name: &str| AgentId::parse(name).unwrap();
-    let kinds = [
-        EventKind::Started,
-        EventKind::Claimed,
-        EventKind::Completed,
-        EventKind::Rejected,
-        EventKind::Expired,
-        EventKind::ClaimExpired,
-    ];
-    let kind = kinds[usize::try_from(n % 6).unwrap()];
+    let kind = EventKind::ALL[usize::try_from(n % 6).unwrap()];
     let by_deadline = matches!(kind, EventKind::Expired | EventKind::ClaimExpired);
     Happened {
         kind,

@@ -36,10 +36,10 @@ fn a_line_that_is_gone_from_the_middle_breaks_the_chain_and_is_told_again() {
         all.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, line)| format!("{line}\n")).collect();
     house.write(SEGMENT, kept);
     let look = house.look();
-    look.left(SEGMENT, &format!("after the event {at} comes the event {}", at + 2));
+    look.left(SEGMENT, &format!("event {} stands here, and event {} belongs here", at + 2, at + 1));
     look.left("archive/d-1.json", "was claimed");
     let repair = house.repair();
-    repair.left(SEGMENT, "comes the event");
+    repair.left(SEGMENT, "belongs here");
     repair.done("archive/d-1.json", "was claimed");
     // The break stays: it is evidence. Nothing else is wrong any more.
     let again = house.look();
@@ -52,9 +52,9 @@ fn a_line_that_was_changed_is_named() {
     let house = House::new();
     let all = lines(&house).join("\n") + "\n";
     house.write(SEGMENT, all.replacen(r#""from_agent":"bob""#, r#""from_agent":"eve""#, 1));
-    house.look().left(SEGMENT, "does not hold fast");
+    house.look().left(SEGMENT, "has been changed since it was written");
     house.write(SEGMENT, all.replacen(r#""seq":2,"#, r#""seq": 2,"#, 1));
-    house.look().left(SEGMENT, "its line 2 is not as the hub writes one");
+    house.look().left(SEGMENT, "line 2 (byte");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_torn_end_is_a_note() {
     bytes.extend(b"{\"seq\":");
     house.write(SEGMENT, bytes);
     let seen = house.look();
-    seen.noted(SEGMENT, "no whole line");
+    seen.noted("events", "no whole line");
     seen.is_clean();
 }
 

@@ -39,66 +39,50 @@ fn what_is_asked_before_the_end_is_answered_and_then_the_hub_has_stopped() {
     });
 }
 
+/// One asks for the end while another asks for something: it hears what it should, or that the hub has stopped; and both
+/// come about.
+fn as_the_end_comes(name: &'static str, executions: usize, ask: fn() -> Request, hears: fn(&Reply) -> bool) {
+    let (in_time, late) = (Seen::default(), Seen::default());
+    let scenario = {
+        let (in_time, late) = (in_time.clone(), late.clone());
+        move || {
+            let (link, desk) = Link::to(Small::in_world(&World::new()));
+            let link = Arc::new(link);
+            let closes = {
+                let link = Arc::clone(&link);
+                thread::spawn(move || link.close())
+            };
+            let asks = thread::spawn(move || block_on(link.ask(ask())));
+            assert_eq!(desk.run(|_| ()), Ok(()));
+            closes.join().unwrap();
+            let reply = asks.join().unwrap();
+            if hears(&reply) {
+                in_time.now();
+            } else {
+                assert!(stopped(&reply), "{reply:?}");
+                late.now();
+            }
+        }
+    };
+    explore(name, UNBOUNDED, executions, scenario);
+    assert!(in_time.ever() && late.ever());
+}
+
 /// Unbounded. One asks for the end while another asks for something that must be written: the other is answered, if it
 /// came in time, or told that the hub has stopped, be it in the queue as the desk goes or after; and if it is told so,
 /// nothing was acknowledged. Nobody waits for ever, and the desk ends. Fails when the desk goes without dropping what is in
 /// the queue, and when a filler that is dropped says nothing.
 #[test]
 fn whoever_asks_as_the_end_comes_is_answered_or_told_of_it() {
-    let (in_time, late) = (Seen::default(), Seen::default());
-    let scenario = {
-        let (in_time, late) = (in_time.clone(), late.clone());
-        move || {
-            let (link, desk) = Link::to(Small::in_world(&World::new()));
-            let link = Arc::new(link);
-            let closes = {
-                let link = Arc::clone(&link);
-                thread::spawn(move || link.close())
-            };
-            let asks = thread::spawn(move || block_on(link.ask(accept("a"))));
-            assert_eq!(desk.run(|_| ()), Ok(()));
-            closes.join().unwrap();
-            match asks.join().unwrap() {
-                Reply::Done(_) => in_time.now(),
-                reply => {
-                    assert!(stopped(&reply), "{reply:?}");
-                    late.now();
-                }
-            }
-        }
-    };
-    explore("the end comes", UNBOUNDED, 10_197, scenario);
-    assert!(in_time.ever() && late.ever());
+    as_the_end_comes("the end comes", 10_197, || accept("a"), |reply| matches!(reply, Reply::Done(_)));
 }
 
 /// Unbounded. The same of a poll that waits: nothing comes for it, so it is the desk's last answers that it hears.
 /// Fails when those are not given.
 #[test]
 fn a_poll_that_waits_as_the_end_comes_hears_none_or_is_told_of_it() {
-    let (in_time, late) = (Seen::default(), Seen::default());
-    let scenario = {
-        let (in_time, late) = (in_time.clone(), late.clone());
-        move || {
-            let (link, desk) = Link::to(Small::in_world(&World::new()));
-            let link = Arc::new(link);
-            let closes = {
-                let link = Arc::clone(&link);
-                thread::spawn(move || link.close())
-            };
-            let polls = thread::spawn(move || block_on(link.ask(waiting_poll())));
-            assert_eq!(desk.run(|_| ()), Ok(()));
-            closes.join().unwrap();
-            match polls.join().unwrap() {
-                Reply::Polled(None) => in_time.now(),
-                reply => {
-                    assert!(stopped(&reply), "{reply:?}");
-                    late.now();
-                }
-            }
-        }
-    };
-    explore("a poll as the end comes", UNBOUNDED, 4_433, scenario);
-    assert!(in_time.ever() && late.ever());
+    let none = |reply: &Reply| matches!(reply, Reply::Polled(None));
+    as_the_end_comes("a poll as the end comes", 4_433, waiting_poll, none);
 }
 
 /// Unbounded. A poll waits, or comes just then: once the hub winds down it hears none, and does not wait for what does

@@ -119,15 +119,6 @@ mod tests {
 
     use crate::model::Property;
 
-    const KINDS: [EventKind; 6] = [
-        EventKind::Started,
-        EventKind::Claimed,
-        EventKind::Completed,
-        EventKind::Rejected,
-        EventKind::Expired,
-        EventKind::ClaimExpired,
-    ];
-
     fn broken(breach: Option<Breach>) -> Option<Property> {
         breach.map(|breach| breach.property)
     }
@@ -141,7 +132,7 @@ mod tests {
         let of_bob_for_alice = record(Time(9), None, State::Pending);
         let wrong = |really, kind| broken(rightful(really, &of_bob_for_alice, kind));
         let who = [BOB, ALICE, EVE];
-        let table = KINDS.map(|kind| who.map(|really| wrong(really, kind)));
+        let table = EventKind::ALL.map(|kind| who.map(|really| wrong(really, kind)));
         let started = [None, rule(Rule::S13), rule(Rule::S13)];
         let acted = [rule(Rule::S2), None, rule(Rule::S2)];
         assert_eq!(table, [started, acted, acted, acted, [None; 3], [None; 3]]);
@@ -154,7 +145,7 @@ mod tests {
         assert_eq!(late(Some(2), 7, EventKind::Claimed), None);
         assert_eq!(late(Some(2), 8, EventKind::Claimed), rule(Rule::S3));
         assert_eq!(late(None, 8, EventKind::Claimed), None);
-        let others = KINDS.into_iter().filter(|kind| *kind != EventKind::Claimed);
+        let others = EventKind::ALL.into_iter().filter(|kind| *kind != EventKind::Claimed);
         assert!(others.map(|kind| late(Some(2), 8, kind)).all(|late| late.is_none()));
     }
 

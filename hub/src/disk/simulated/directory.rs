@@ -39,6 +39,13 @@ fn movable(state: &State, name: &str) -> io::Result<Inode> {
     }
 }
 
+/// A file that is to leave one name for another; both their directories are there.
+fn leaving(state: &State, from: &str, to: &str) -> io::Result<Inode> {
+    state.look_at_parent(from)?;
+    state.look_at_parent(to)?;
+    movable(state, from)
+}
+
 impl SimulatedDisk {
     /// Whether nothing is there, as far as it is known: a call that would make it is an operation then.
     fn is_free(&self, name: &str) -> bool {
@@ -135,9 +142,7 @@ impl Disk for SimulatedDisk {
             from,
             || format!(" to {to}"),
             |state, _| {
-                state.look_at_parent(from)?;
-                state.look_at_parent(to)?;
-                let inode = movable(state, from)?;
+                let inode = leaving(state, from, to)?;
                 if state.look(to)?.is_some() {
                     return Err(io::ErrorKind::AlreadyExists.into());
                 }
@@ -152,9 +157,7 @@ impl Disk for SimulatedDisk {
             from,
             || format!(" to {to}"),
             |state, _| {
-                state.look_at_parent(from)?;
-                state.look_at_parent(to)?;
-                let inode = movable(state, from)?;
+                let inode = leaving(state, from, to)?;
                 match state.look(to)? {
                     // As the system has it: not even an ancestor's place is taken.
                     Some(Entry::Directory)

@@ -119,7 +119,7 @@ impl Damaged {
         let mut found = Vec::new();
         for name in FILES {
             let bytes = disk.read(name, u64::MAX - 1)?.map(|contents| contents.bytes).unwrap_or_default();
-            found.extend(frame::scan(&bytes).into_iter().map(|(at, found)| (name, at, found)));
+            found.extend(frame::scan(&bytes, 0).into_iter().map(|(at, found)| (name, at, found)));
         }
         found.sort_by_key(|(_, _, found)| found.number);
         let base = found.iter().map(|(_, _, found)| found.frame.base).max().unwrap_or(0);

@@ -16,16 +16,7 @@ use handoff_kernel::time::Time;
 
 use super::Said;
 use crate::disk::Disk;
-use crate::events::{DIRECTORY, Happened, Seen, scan};
-
-const KINDS: [EventKind; 6] = [
-    EventKind::Started,
-    EventKind::Claimed,
-    EventKind::Completed,
-    EventKind::Rejected,
-    EventKind::Expired,
-    EventKind::ClaimExpired,
-];
+use crate::events::{DIRECTORY, Happened, Logged, NotWhole, lines, verify};
 
 const fn bit(kind: EventKind) -> u8 {
     match kind {
@@ -43,6 +34,14 @@ const ENDS: u8 = bit(EventKind::Completed)
     | bit(EventKind::Rejected)
     | bit(EventKind::Expired)
     | bit(EventKind::ClaimExpired);
+
+/// The log's lines, but for those that are none of the hub's: [`verify`] has named the first of them.
+fn ours<D: Disk>(disk: &D) -> io::Result<impl Iterator<Item = io::Result<Logged>>> {
+    let foreign = |line: &io::Result<Logged>| {
+        line.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData)
+    };
+    Ok(lines(disk)?.filter(move |line| !foreign(line)))
+}
 
 /// What the log says of the handoffs that have not been met yet.
 #[derive(Debug)]
@@ -72,36 +71,37 @@ impl Known {
     /// Reads the whole log, and tells where its chain does not hold.
     pub(super) fn read<D: Disk>(disk: &D, said: &mut Said<'_>) -> io::Result<Self> {
         let mut known = Self { kinds: BTreeMap::new(), from: Time(0) };
-        let mut begun = false;
-        scan(disk, |seen| {
-            match seen {
-                Seen::Line(line) => {
-                    if !std::mem::replace(&mut begun, true) && line.seq > 1 {
-                        known.from = line.happened.at;
-                        let what = format!("the event log begins with line {}", line.seq);
-                        said.note(DIRECTORY, what, "What happened before that is not compared with it");
-                    }
-                    let kinds = known.kinds.entry(key(&line.happened.handoff)).or_default();
-                    // An id that is taken again, after retention: what was before is of another handoff.
-                    if line.happened.kind == EventKind::Started && !line.recovered {
-                        *kinds = 0;
-                    }
-                    *kinds |= bit(line.happened.kind);
-                }
-                Seen::Wrong(file, what) => {
-                    let then = "Nothing is changed in it: it is evidence. What the directories can tell is appended, marked as recovered, by --repair";
-                    said.left(&file, what, then);
-                }
-                Seen::Torn(file) => {
+        match verify(disk, &[]) {
+            Ok(whole) => {
+                if whole.torn_tail {
                     said.note(
-                        &file,
+                        DIRECTORY,
                         "it ends in bytes that are no whole line",
                         "The hub's next line takes their place",
                     );
                 }
             }
-            Ok(())
-        })?;
+            Err(NotWhole::Unreadable(error)) => return Err(error),
+            Err(NotWhole::Fault(fault)) => {
+                let then = "Nothing is changed in it: it is evidence. What the directories can tell is appended, marked as recovered, by --repair";
+                said.left(&fault.file(), fault.what(), then);
+            }
+        }
+        let mut begun = false;
+        for line in ours(disk)? {
+            let line = line?;
+            if !std::mem::replace(&mut begun, true) && line.seq > 1 {
+                known.from = line.happened.at;
+                let what = format!("the event log begins with line {}", line.seq);
+                said.note(DIRECTORY, what, "What happened before that is not compared with it");
+            }
+            let kinds = known.kinds.entry(key(&line.happened.handoff)).or_default();
+            // An id that is taken again, after retention: what was before is of another handoff.
+            if line.happened.kind == EventKind::Started && !line.recovered {
+                *kinds = 0;
+            }
+            *kinds |= bit(line.happened.kind);
+        }
         Ok(known)
     }
 
@@ -110,7 +110,7 @@ impl Known {
         let logged = self.kinds.remove(&key(&record.id)).unwrap_or(0);
         let made = Happened::that_made(record);
         let told = made.iter().fold(0, |told, happened| told | bit(happened.kind));
-        let extra = KINDS.into_iter().filter(|kind| logged & !told & bit(*kind) != 0);
+        let extra = EventKind::ALL.into_iter().filter(|kind| logged & !told & bit(*kind) != 0);
         let extra = extra.map(EventKind::name).collect();
         let missed = |happened: &Happened| happened.at >= self.from && logged & bit(happened.kind) == 0;
         Compared { missing: made.into_iter().filter(missed).collect(), extra }
@@ -134,13 +134,12 @@ impl Known {
         mut lost: impl FnMut(&HandoffId),
     ) -> io::Result<()> {
         self.kinds.retain(|_, kinds| *kinds & ENDS == 0);
-        scan(disk, |seen| {
-            if let Seen::Line(line) = seen
-                && self.kinds.remove(&key(&line.happened.handoff)).is_some()
-            {
-                lost(&line.happened.handoff);
+        for line in ours(disk)? {
+            let handoff = line?.happened.handoff;
+            if self.kinds.remove(&key(&handoff)).is_some() {
+                lost(&handoff);
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 }

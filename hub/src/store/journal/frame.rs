@@ -174,27 +174,16 @@ pub(in crate::store) fn read(bytes: &[u8], trusting: bool) -> Read {
         read.end += len;
     }
     let newest = read.frames.last().map_or((0, 0), |last| (last.generation, last.number));
-    let mut at = read.end;
-    while at + HEADER <= bytes.len() {
-        match decode(&bytes[at..], false) {
-            Some((found, len)) => {
-                if (found.generation, found.number) > newest
-                    && read.beyond.is_none_or(|(_, g, n)| (found.generation, found.number) > (g, n))
-                {
-                    read.beyond = Some((at, found.generation, found.number));
-                }
-                at += len;
-            }
-            None => at += ALIGN,
-        }
-    }
+    let beyond = scan(bytes, read.end).into_iter().map(|(at, found)| (at, found.generation, found.number));
+    let beyond = beyond.filter(|(_, generation, number)| (*generation, *number) > newest);
+    read.beyond = beyond.max_by_key(|(_, generation, number)| (*generation, *number));
     read
 }
 
-/// Every whole frame that stands anywhere in these bytes, of whatever generation, and where it begins: what `fsck` looks
-/// through when no chain leads to it.
-pub(in crate::store) fn scan(bytes: &[u8]) -> Vec<(usize, Found)> {
-    let (mut found, mut at) = (Vec::new(), 0);
+/// Every whole frame that stands anywhere in these bytes from here on, of whatever generation, and where it begins: what
+/// `fsck` looks through when no chain leads to it.
+pub(in crate::store) fn scan(bytes: &[u8], from: usize) -> Vec<(usize, Found)> {
+    let (mut found, mut at) = (Vec::new(), from);
     while at + HEADER <= bytes.len() {
         match decode(&bytes[at..], false) {
             Some((frame, len)) => {
