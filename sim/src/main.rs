@@ -1,0 +1,3 @@
+//! `handoff-sim`: runs the simulator.
+
+fn main() {}
