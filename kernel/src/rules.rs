@@ -5,6 +5,7 @@
 //! The model, the simulator, proptest, the fuzz targets and the running hub all use these very items. Rules
 //! that need a memory are in [`crate::history`].
 
+pub mod live;
 mod rule;
 
 pub use self::rule::{Rule, Rules};

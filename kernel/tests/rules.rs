@@ -4,9 +4,10 @@ use handoff_kernel::command::{Answer, Command};
 use handoff_kernel::law::Protocol;
 use handoff_kernel::record::{Record, State, Status};
 use handoff_kernel::refusal::Refusal;
+use handoff_kernel::rules::live::{is_bounded_claim, is_unclaimed};
 use handoff_kernel::rules::{Step, repeats, status_is_hidden_from_others};
 use handoff_kernel::step::{Transition, step};
-use handoff_kernel::testing::small::{ALICE, BOB, EVE, Small, record};
+use handoff_kernel::testing::small::{ALICE, BOB, EVE, Small, record, records};
 use handoff_kernel::time::Time;
 
 const NOW: Time = Time(1);
@@ -59,4 +60,16 @@ fn a_status_is_told_to_parties_and_to_the_hub_alone() {
         assert!(!status_is_hidden_from_others(None, &command, pending), "there is none of which to tell");
     }
     assert!(status_is_hidden_from_others(Some(&known), &Command::Sweep, pending));
+}
+
+/// L1 and L2 speak of exactly those records that a clock or a poll is still about.
+#[test]
+fn what_must_not_stay_so_for_ever_is_pending_or_a_claim_with_a_time_limit() {
+    for record in records(3).into_iter().flatten() {
+        let unclaimed = matches!(record.state, State::Pending);
+        let bounded = matches!(record.state, State::Claimed(_)) && record.claim_ttl.is_some();
+        assert_eq!(is_unclaimed(&record), unclaimed, "{record:?}");
+        assert_eq!(is_bounded_claim(&record), bounded, "{record:?}");
+        assert_eq!(record.deadline().is_some(), unclaimed || bounded, "{record:?}");
+    }
 }

@@ -174,10 +174,10 @@ fn whatever_a_rule_uses_changes_it() {
 
 #[test]
 fn what_is_no_predicate_of_the_kernel_is_watched_too() {
-    let weaker = "someone_wants(state) && any_is(state, Status::Pending) && state.time > 9";
-    let found =
-        replaced("hubs/promises.rs", "someone_wants(state) && any_is(state, Status::Pending)", weaker);
+    let weaker = "someone_wants(state) && any(state, is_unclaimed) && state.time > 9";
+    let found = replaced("hubs/promises.rs", "someone_wants(state) && any(state, is_unclaimed)", weaker);
     assert_eq!(found, rules(&["L2"]));
+    assert_eq!(replaced("rules/live.rs", "&& record.claim_ttl.is_some()", "&& false"), rules(&["L1"]));
     let found = replaced("hubs/promises.rs", "client.at.is_none()", "client.at.is_none() || true");
     assert_eq!(found, rules(&["L3"]));
     assert_eq!(replaced("malice/hub.rs", "to: |s| !unanswered(s)", "to: |_| true"), rules(&["L3"]));

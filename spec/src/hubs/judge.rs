@@ -1,22 +1,23 @@
-//! What the kernel's rules cannot see, because a hub cannot: true time, and who really asked. One item each, for the
-//! model and for the replay of its traces.
+//! What the kernel's rules cannot see, because a hub cannot: true time, and who really asked. One item each, over any
+//! names, for the model, for the replay of its traces and for whoever else watches hubs from outside.
 
 use handoff_kernel::command::{Answer, Command, Event, EventKind};
+use handoff_kernel::ident::Names;
 use handoff_kernel::law::Law;
 use handoff_kernel::record::{Record, Rejection, State, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::{Rule, Rules, Step, check_step, status_is_hidden_from_others};
 use handoff_kernel::step::{Transition, step};
-use handoff_kernel::testing::small::Small;
 use handoff_kernel::time::Time;
 
 use crate::model::Breach;
 
 /// A decision that the hub's own guard held back, on this record: the rule, and which part of it.
-pub(super) fn held_back<L: Law>(
+#[must_use]
+pub fn held_back<N: Names, L: Law>(
     law: &L,
-    record: Option<&Record<Small>>,
-    command: &Command<Small>,
+    record: Option<&Record<N>>,
+    command: &Command<N>,
     now: u64,
     rule: Rule,
 ) -> Breach {
@@ -27,12 +28,13 @@ pub(super) fn held_back<L: Law>(
 }
 
 /// The step rules, over what a write really replaces: that is not what was loaded where a store does not compare.
-pub(super) fn replaced(
+#[must_use]
+pub fn replaced<N: Names>(
     rules: Rules,
-    before: Option<&Record<Small>>,
-    command: &Command<Small>,
-    next: &Record<Small>,
-    event: &Event<Small>,
+    before: Option<&Record<N>>,
+    command: &Command<N>,
+    next: &Record<N>,
+    event: &Event<N>,
 ) -> Option<Breach> {
     let answer = match (&next.state, command) {
         (_, Command::Sweep) => Ok(Answer::Swept),
@@ -47,34 +49,34 @@ pub(super) fn replaced(
     check_step(rules, &step).err().map(Breach::from)
 }
 
-/// S3 in true time: no claim takes effect later than so long after `expires_at`.
-pub(super) fn in_time(
-    bound: Option<u64>,
-    time: u64,
-    next: &Record<Small>,
-    kind: EventKind,
-) -> Option<Breach> {
+/// S3 in true time: no claim takes effect later than `bound` milliseconds after `expires_at`. `time` is when it does;
+/// without a bound nothing is asked.
+#[must_use]
+pub fn in_time<N: Names>(bound: Option<u64>, time: u64, next: &Record<N>, kind: EventKind) -> Option<Breach> {
     let late = time.saturating_sub(next.expires_at.0);
     let how = "a claim took effect later than its bound after expires_at, in true time";
     let claims = kind == EventKind::Claimed;
     (claims && bound.is_some_and(|bound| late > bound)).then_some(Breach::of(Rule::S3, how))
 }
 
-/// S3 where a hub was paused between decision and commit: once any hub has swept, no claim takes effect.
-pub(super) fn after_sweep(before: Option<&Record<Small>>, kind: EventKind) -> Option<Breach> {
+/// S3 where a hub was paused between decision and commit: once any hub has swept, no claim takes effect. `before` is
+/// what the write replaces.
+#[must_use]
+pub fn after_sweep<N: Names>(before: Option<&Record<N>>, kind: EventKind) -> Option<Breach> {
     let swept = matches!(before?.state, State::Rejected(Rejection::Expired { .. }));
     let how = "a claim took effect after a hub had swept";
     (swept && kind == EventKind::Claimed).then_some(Breach::of(Rule::S3, how))
 }
 
 /// S13 and S2 as the world sees them: `really` is who asked for what took effect.
-pub(super) fn rightful(really: u8, next: &Record<Small>, kind: EventKind) -> Option<Breach> {
+#[must_use]
+pub fn rightful<N: Names>(really: &N::Agent, next: &Record<N>, kind: EventKind) -> Option<Breach> {
     let (rightful, breach) = match kind {
         EventKind::Started => {
-            (next.author, Breach::of(Rule::S13, "somebody else started it in its author's name"))
+            (&next.author, Breach::of(Rule::S13, "somebody else started it in its author's name"))
         }
         EventKind::Claimed | EventKind::Completed | EventKind::Rejected => {
-            (next.target, Breach::of(Rule::S2, "somebody else acted in its target's name"))
+            (&next.target, Breach::of(Rule::S2, "somebody else acted in its target's name"))
         }
         EventKind::Expired | EventKind::ClaimExpired => return None,
     };
@@ -82,26 +84,30 @@ pub(super) fn rightful(really: u8, next: &Record<Small>, kind: EventKind) -> Opt
 }
 
 /// S2, of what a hub does for nobody: it sweeps, and nothing else.
-pub(super) fn asked_for(command: &Command<Small>) -> Option<Breach> {
+#[must_use]
+pub fn asked_for<N: Names>(command: &Command<N>) -> Option<Breach> {
     let how = "a hub did for nobody what only its target may ask for";
     (*command != Command::Sweep).then_some(Breach::of(Rule::S2, how))
 }
 
 /// S16, of the status beside the answer. Of a handoff that is not on record nobody can say who its parties are.
-pub(super) fn hidden(
-    record: Option<&Record<Small>>,
-    command: &Command<Small>,
+#[must_use]
+pub fn hidden<N: Names>(
+    record: Option<&Record<N>>,
+    command: &Command<N>,
     told: Option<Status>,
 ) -> Option<Breach> {
     let hidden = record.is_none() || status_is_hidden_from_others(record, command, told);
     (!hidden).then_some(Breach::of(Rule::S16, "somebody who is no party was told a status"))
 }
 
-/// S1 as the instances see it: at most one of them is told that the claim is its own.
-pub(super) fn one_winner<C: PartialEq>(
+/// S1 as the instances see it: at most one of them is told that the claim is its own. `winner` is who was, of this
+/// handoff, and `client` who is told `verdict` now.
+#[must_use]
+pub fn one_winner<N: Names, C: PartialEq>(
     winner: &mut Option<C>,
     client: C,
-    verdict: &Result<Answer<Small>, Refusal>,
+    verdict: &Result<Answer<N>, Refusal>,
 ) -> Option<Breach> {
     let Ok(Answer::Claimed { .. }) = verdict else { return None };
     let twice = winner.as_ref().is_some_and(|winner| *winner != client);
@@ -114,7 +120,7 @@ mod tests {
     use super::*;
     use handoff_kernel::law::Protocol;
     use handoff_kernel::record::Claim;
-    use handoff_kernel::testing::small::{ALICE, BOB, EVE, record};
+    use handoff_kernel::testing::small::{ALICE, BOB, EVE, Small, record};
     use handoff_kernel::testing::variant::{Fault, Variant};
 
     use crate::model::Property;
@@ -130,7 +136,7 @@ mod tests {
     #[test]
     fn only_the_author_starts_only_the_target_acts_and_the_clock_is_nobody() {
         let of_bob_for_alice = record(Time(9), None, State::Pending);
-        let wrong = |really, kind| broken(rightful(really, &of_bob_for_alice, kind));
+        let wrong = |really, kind| broken(rightful(&really, &of_bob_for_alice, kind));
         let who = [BOB, ALICE, EVE];
         let table = EventKind::ALL.map(|kind| who.map(|really| wrong(really, kind)));
         let started = [None, rule(Rule::S13), rule(Rule::S13)];
@@ -156,7 +162,7 @@ mod tests {
         assert_eq!(broken(after_sweep(Some(&swept), EventKind::Claimed)), rule(Rule::S3));
         assert_eq!(after_sweep(Some(&swept), EventKind::Expired), None);
         assert_eq!(after_sweep(Some(&with(State::Pending)), EventKind::Claimed), None);
-        assert_eq!(after_sweep(None, EventKind::Claimed), None);
+        assert_eq!(after_sweep::<Small>(None, EventKind::Claimed), None);
     }
 
     #[test]
@@ -174,9 +180,10 @@ mod tests {
 
     #[test]
     fn two_who_are_told_of_one_claim_are_one_too_many() {
-        let claimed = Ok(Answer::Claimed { claim_id: Some(1), claimed_at: Time(5), claim_expires_at: None });
+        let claimed: Result<Answer<Small>, _> =
+            Ok(Answer::Claimed { claim_id: Some(1), claimed_at: Time(5), claim_expires_at: None });
         let mut winner = None;
-        assert_eq!(one_winner(&mut winner, 1, &Err(Refusal::AlreadyClaimed)), None);
+        assert_eq!(one_winner(&mut winner, 1, &Err::<Answer<Small>, _>(Refusal::AlreadyClaimed)), None);
         assert_eq!(one_winner(&mut winner, 1, &claimed), None);
         assert_eq!(one_winner(&mut winner, 1, &claimed), None, "the same one may be told again");
         assert_eq!(broken(one_winner(&mut winner, 2, &claimed)), rule(Rule::S1));

@@ -11,7 +11,7 @@ mod bounds;
 mod config;
 mod dropped;
 mod duty;
-mod judge;
+pub mod judge;
 mod past;
 mod poll;
 mod promises;

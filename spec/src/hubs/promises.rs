@@ -1,12 +1,12 @@
 //! L1 to L3, as a model of hubs has to keep them: what must happen sooner or later, wherever it is due.
 
-use std::sync::Arc;
-
 use handoff_kernel::law::Law;
-use handoff_kernel::record::Status;
+use handoff_kernel::record::Record;
 use handoff_kernel::rules::Rule;
+use handoff_kernel::rules::live::{is_bounded_claim, is_unclaimed};
+use handoff_kernel::testing::small::Small;
 
-use super::{Register, State};
+use super::State;
 use crate::model::LeadsTo;
 
 /// Every promise; a configuration says of which rules it looks at them.
@@ -15,20 +15,20 @@ pub(super) fn promises<L: Law>() -> [LeadsTo<State<L>>; 4] {
         LeadsTo {
             rule: Rule::L1,
             how: "a pending handoff is never claimed nor rejected",
-            from: |state| any_is(state, Status::Pending),
-            to: |state| !any_is(state, Status::Pending),
+            from: |state| any(state, is_unclaimed),
+            to: |state| !any(state, is_unclaimed),
         },
         LeadsTo {
             rule: Rule::L1,
             how: "a claim that has a time limit never ends",
-            from: any_bounded_claim,
-            to: |state| !any_bounded_claim(state),
+            from: |state| any(state, is_bounded_claim),
+            to: |state| !any(state, is_bounded_claim),
         },
         LeadsTo {
             rule: Rule::L2,
             how: "a poll waits for ever while a handoff is pending for it",
-            from: |state| someone_wants(state) && any_is(state, Status::Pending),
-            to: |state| !someone_wants(state) || !any_is(state, Status::Pending),
+            from: |state| someone_wants(state) && any(state, is_unclaimed),
+            to: |state| !someone_wants(state) || !any(state, is_unclaimed),
         },
         LeadsTo {
             rule: Rule::L3,
@@ -39,17 +39,8 @@ pub(super) fn promises<L: Law>() -> [LeadsTo<State<L>>; 4] {
     ]
 }
 
-fn any_is<L: Law>(state: &State<L>, status: Status) -> bool {
-    state.registers.iter().any(|register| register.record().map(|record| record.status()) == Some(status))
-}
-
-fn any_bounded_claim<L: Law>(state: &State<L>) -> bool {
-    let bounded = |register: &Arc<Register>| {
-        register
-            .record()
-            .is_some_and(|record| record.status() == Status::Claimed && record.claim_ttl.is_some())
-    };
-    state.registers.iter().any(bounded)
+fn any<L: Law>(state: &State<L>, is: fn(&Record<Small>) -> bool) -> bool {
+    state.registers.iter().filter_map(|register| register.record()).any(is)
 }
 
 /// Whether a poll that waits is asked and not answered: also while nobody listens to it, its hub having died.

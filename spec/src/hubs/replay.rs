@@ -386,7 +386,7 @@ impl Replay<'_> {
         self.note(unlawful);
         let wrong = asker.map_or_else(
             || judge::asked_for(command),
-            |(_, really)| judge::rightful(*really, next, event.kind),
+            |(_, really)| judge::rightful(really, next, event.kind),
         );
         self.note(wrong);
         self.see(&Seen::Committed { command, next, event });

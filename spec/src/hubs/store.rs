@@ -54,7 +54,7 @@ impl<L: Law + Ord> Hubs<L> {
         self.note(state, late);
         self.note(state, unlawful);
         let wrong = match asker {
-            Asker::Client(client, _) => judge::rightful(self.config.clients[client].agent, next, event.kind),
+            Asker::Client(client, _) => judge::rightful(&self.config.clients[client].agent, next, event.kind),
             Asker::Janitor(_) => judge::asked_for(command),
         };
         self.note(state, wrong);
