@@ -10,7 +10,7 @@ use std::io;
 
 use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, Digest, HandoffId};
-use handoff_kernel::law::Protocol;
+use handoff_kernel::law::Law;
 use handoff_kernel::record::{Claim, State, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::{Rules, check_state};
@@ -83,7 +83,7 @@ pub(super) fn stray(live: &Live) -> Option<Stray> {
     }
 }
 
-impl<D: Disk> DirectoryStore<D> {
+impl<D: Disk, L: Law> DirectoryStore<D, L> {
     /// Whether the system tells what happens in the directories, so that they need not be listed often.
     #[must_use]
     pub const fn is_told(&self) -> bool {
@@ -289,7 +289,7 @@ impl<D: Disk> DirectoryStore<D> {
             Err(error) => return Err(error),
         };
         let read = line::read(&contents.bytes, contents.modified.min(now))
-            .and_then(|told| vet(id, place, told, now));
+            .and_then(|told| vet(&self.law, id, place, told, now));
         let (told, unwritten) = match read {
             Ok(told) => told,
             Err(why) => {
@@ -426,7 +426,8 @@ fn status_of(name: &str) -> Status {
 }
 
 /// Whether a file is what its name and place say; and whether the name tells of a claim that no line does yet.
-pub(super) fn vet(
+pub(super) fn vet<L: Law>(
+    law: &L,
     id: &HandoffId,
     place: Place,
     mut told: line::Told,
@@ -438,7 +439,7 @@ pub(super) fn vet(
     }
     if record.status() == Status::Pending {
         let start = Command::Start { sender: record.author, artifact: told.start.clone() };
-        match step(&Protocol, None, &start, now) {
+        match step(law, None, &start, now) {
             // One that is overdue is taken in, and swept.
             Ok(_) | Err(Refusal::Expired) => {}
             Err(refusal) => return Err(refusal.to_string()),

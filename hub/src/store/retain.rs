@@ -8,7 +8,7 @@
 use std::io;
 
 use handoff_kernel::ident::HandoffId;
-use handoff_kernel::law::{Law as _, Protocol};
+use handoff_kernel::law::Law;
 use handoff_kernel::time::{Millis, Time};
 
 use super::neighbour::Noticed;
@@ -34,7 +34,7 @@ impl<W> Default for Round<W> {
     }
 }
 
-impl<D: Disk> DirectoryStore<D> {
+impl<D: Disk, L: Law> DirectoryStore<D, L> {
     /// Whether every terminal handoff has been looked at since the store was opened.
     #[must_use]
     pub const fn has_gone_round(&self) -> bool {
@@ -135,6 +135,6 @@ impl<D: Disk> DirectoryStore<D> {
             }
             return Ok(false);
         }
-        Ok(retention.is_some_and(|retention| Protocol.may_remove(&told.record, retention, now)))
+        Ok(retention.is_some_and(|retention| self.law.may_remove(&told.record, retention, now)))
     }
 }
