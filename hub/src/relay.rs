@@ -28,9 +28,7 @@ use handoff_kernel::time::{Millis, Time};
 use crate::clock::{Clock, DecidingClock};
 use crate::disk::{Disk, RealDisk};
 use crate::request::{Asker, Health, Reply, Request, Ticket};
-use crate::store::{
-    DirectoryStore, Loaded, Noticed, OpenError, Opened, Options, StoreDown, Unreadable, own_disk,
-};
+use crate::store::{DirectoryStore, Loaded, Noticed, OpenError, Options, StoreDown, Unreadable, own_disk};
 use commit::BATCH_COMMANDS;
 use poll::Waiting;
 use read::Read;
@@ -142,7 +140,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     /// # Errors
     /// One sentence that says what to do.
     pub fn under(law: L, disk: D, config: &Config, clock: C) -> Result<Self, OpenError> {
-        let (store, Opened { mark, noticed }) =
+        let (store, mark) =
             DirectoryStore::under(law.clone(), disk, &config.data, config.store, clock.wall())?;
         let mut relay = Self {
             clock: DecidingClock::under(law.clone(), clock, mark),
@@ -164,7 +162,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             health: Health::Ready,
             notes: Vec::new(),
         };
-        noticed.into_iter().for_each(|noticed| relay.take_note(noticed));
+        relay.take_note();
         Ok(relay)
     }
 
@@ -175,7 +173,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 let handoff = start.id;
                 let now = self.clock.now();
                 let new = |found| matches!(found, Ok(Loaded::Known(None)));
-                if !target_known && new(self.store.load(&handoff, now)) {
+                if !target_known && new(self.load(&handoff, now)) {
                     self.ready.push((ticket, refused(Refusal::Invalid(Field::ToAgent), None)));
                     return;
                 }
@@ -211,9 +209,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                     Err(unreadable) => unavailable(&unreadable),
                 };
                 self.ready.push((ticket, reply));
-                for handoff in self.store.take_come_by() {
-                    self.begin(None, handoff, Command::Sweep, None);
-                }
+                self.take_note();
             }
             Request::Health if self.store.is_full() => self.ready.push((ticket, full())),
             Request::Health => self.ready.push((ticket, Reply::Health(self.health.clone()))),
@@ -231,8 +227,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         let steady = self.clock.steady();
         self.look(now, steady);
         if steady >= self.round_at && (self.retain.is_some() || !self.store.has_gone_round()) {
-            let mut noticed = Vec::new();
-            let pause = match self.store.go_round(self.retain, now, &mut noticed) {
+            let pause = match self.store.go_round(self.retain, now) {
                 Ok(()) => ROUND_EVERY,
                 Err(error) => {
                     self.notes.push(format!("What is over cannot be looked through now: {error}."));
@@ -240,7 +235,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 }
             };
             self.round_at = Millis(steady.0.saturating_add(pause.0));
-            noticed.into_iter().for_each(|noticed| self.take_note(noticed));
+            self.take_note();
         }
         if self.janitor && steady >= self.resume_at {
             // The others' turn comes right after.
@@ -254,12 +249,10 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
 
     /// Takes note of what same-host agents did: what the system tells is a hint, a listing now and then the truth.
     fn look(&mut self, now: Time, steady: Millis) {
-        let mut noticed = Vec::new();
-        let lost = self.store.follow_hints(now, &mut noticed);
+        let lost = self.store.follow_hints(now);
         if lost || self.store.live() < FEW || steady >= self.look_at {
-            match self.store.notice(now) {
-                Ok(more) => noticed.extend(more),
-                Err(error) => self.notes.push(format!("The directories cannot be listed: {error}.")),
+            if let Err(error) = self.store.notice(now) {
+                self.notes.push(format!("The directories cannot be listed: {error}."));
             }
             let end = self.clock.steady();
             let every = if self.store.is_told() { LOOK_EVERY_ALL_THE_SAME } else { LOOK_EVERY };
@@ -267,7 +260,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             let pause = every.max(Millis(took.0.saturating_mul(LOOK_SHARE)));
             self.look_at = Millis(end.0.saturating_add(pause.0));
         }
-        noticed.into_iter().for_each(|noticed| self.take_note(noticed));
+        self.take_note();
     }
 
     /// The answers that depend on nothing unflushed.
@@ -334,11 +327,27 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         Command::Accept { by, claim_id, attempt: self.attempts, receipt }
     }
 
-    fn take_note(&mut self, noticed: Noticed) {
-        match noticed {
-            Noticed::Arrived(target) => self.wake(&target),
-            // Its next load carries out what that amounts to; a sweep is a load that changes nothing by itself.
-            Noticed::Moved(handoff) => self.begin(None, handoff, Command::Sweep, None),
+    /// What the store has of a handoff; it may come by one that a same-host agent has dropped.
+    fn load(&mut self, handoff: &HandoffId, now: Time) -> Result<Loaded, Unreadable> {
+        let loaded = self.store.load(handoff, now);
+        self.take_note();
+        loaded
+    }
+
+    /// Takes note of what the store has come by.
+    fn take_note(&mut self) {
+        for noticed in self.store.take_noticed() {
+            match noticed {
+                Noticed::Arrived(handoff) => {
+                    // One that could not be made durable is not on the books after all.
+                    if let Some(stored) = self.store.adopting(&handoff) {
+                        self.wake(&stored.record.target);
+                    }
+                }
+                // Its next load carries out what that amounts to; a sweep is a load that changes nothing by itself.
+                Noticed::Moved(handoff) => self.begin(None, handoff, Command::Sweep, None),
+                Noticed::Removed(_) => {}
+            }
         }
     }
 }

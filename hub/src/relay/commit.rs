@@ -43,6 +43,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 .collect();
             let Batch { outcomes, marked } = self.store.commit(mark, &writes)?;
             drop(writes);
+            self.take_note();
             committed
                 .extend(held.into_iter().map(|(ticket, held)| (ticket, if marked { held } else { full() })));
             let mut failed = BTreeSet::new();

@@ -78,7 +78,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         }
         while operation.effect() == Effect::Load {
             let now = self.clock.now();
-            let outcome = match self.store.load(&handoff, now) {
+            let outcome = match self.load(&handoff, now) {
                 Ok(Loaded::Known(found)) => Outcome::Loaded(found),
                 // A same-host agent was first.
                 Ok(Loaded::Adopt(adoption)) if self.adopt(&handoff, adoption, now) => {
