@@ -13,6 +13,7 @@ mod commit;
 mod poll;
 mod read;
 mod running;
+pub mod told;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
 use handoff_kernel::law::{Law, Protocol};
-use handoff_kernel::operation::{Done, NotDone};
+use handoff_kernel::operation::{Done, NotDone, Stored};
 use handoff_kernel::record::Status;
 use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::time::{Millis, Time};
@@ -33,6 +34,7 @@ use commit::BATCH_COMMANDS;
 use poll::Waiting;
 use read::Read;
 use running::Running;
+use told::{Teller, Told};
 
 /// How long the janitor pauses after the store could not do what it asked.
 const RETRY_AFTER: Millis = Millis(1000);
@@ -63,13 +65,23 @@ pub struct Config {
     pub retain: Option<Millis>,
     /// How the store is set up.
     pub store: Options,
+    /// Whether it tells what it does, from the moment it opens its store: see [`Relay::take_told`].
+    #[cfg(feature = "testing")]
+    pub listened: bool,
 }
 
 impl Config {
     /// The default set-up on this data directory.
     #[must_use]
     pub fn on(data: PathBuf) -> Self {
-        Self { data, janitor: true, retain: None, store: Options::default() }
+        Self {
+            data,
+            janitor: true,
+            retain: None,
+            store: Options::default(),
+            #[cfg(feature = "testing")]
+            listened: false,
+        }
     }
 }
 
@@ -92,6 +104,8 @@ pub struct Relay<C: Clock, D: Disk = RealDisk, L: Law = Protocol> {
     janitor: bool,
     retain: Option<Millis>,
     attempts: u64,
+    /// How many operations there have been.
+    operations: u64,
     /// Decided, and to be written by the next commit: at most one of a handoff.
     batch: Vec<Running<L>>,
     busy: BTreeSet<HandoffId>,
@@ -112,6 +126,7 @@ pub struct Relay<C: Clock, D: Disk = RealDisk, L: Law = Protocol> {
     resume_at: Millis,
     health: Health,
     notes: Vec<String>,
+    teller: Teller,
 }
 
 impl<C: Clock> Relay<C> {
@@ -149,6 +164,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             janitor: config.janitor,
             retain: config.retain,
             attempts: 0,
+            operations: 0,
             batch: Vec::new(),
             busy: BTreeSet::new(),
             deferred: VecDeque::new(),
@@ -161,6 +177,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             resume_at: Millis(0),
             health: Health::Ready,
             notes: Vec::new(),
+            teller: Teller::new(config),
         };
         relay.take_note();
         Ok(relay)
@@ -240,11 +257,15 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         if self.janitor && steady >= self.resume_at {
             // The others' turn comes right after.
             let due: Vec<_> = self.store.due(now).take(BATCH_COMMANDS).collect();
-            for handoff in due {
-                self.begin(None, handoff, Command::Sweep, None);
+            for handoff in &due {
+                self.begin(None, *handoff, Command::Sweep, None);
+            }
+            // One that nothing came of is due still; it must not be asked for at every turn.
+            if due.iter().any(|handoff| !self.busy.contains(handoff)) {
+                self.pause();
             }
         }
-        self.end_waits(steady);
+        self.end_waits(now, steady);
     }
 
     /// Takes note of what same-host agents did: what the system tells is a hint, a listing now and then the truth.
@@ -285,6 +306,13 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     pub fn take_notes(&mut self) -> Vec<String> {
         self.notes.extend(self.store.take_notes());
         std::mem::take(&mut self.notes)
+    }
+
+    /// What it has told since this was last asked, in the order in which it happened; nothing unless
+    /// [`Config::listened`] is set.
+    #[cfg(feature = "testing")]
+    pub fn take_told(&mut self) -> Vec<Told> {
+        self.teller.take()
     }
 
     /// Stops: answers every waiting poll with none, writes what has been decided, and leaves nothing to redo.
@@ -340,13 +368,15 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             match noticed {
                 Noticed::Arrived(handoff) => {
                     // One that could not be made durable is not on the books after all.
-                    if let Some(stored) = self.store.adopting(&handoff) {
-                        self.wake(&stored.record.target);
+                    if let Some(Stored { record, .. }) = self.store.adopting(&handoff) {
+                        let target = record.target;
+                        self.teller.tell(|| Told::Arrived { record });
+                        self.wake(&target);
                     }
                 }
                 // Its next load carries out what that amounts to; a sweep is a load that changes nothing by itself.
                 Noticed::Moved(handoff) => self.begin(None, handoff, Command::Sweep, None),
-                Noticed::Removed(_) => {}
+                Noticed::Removed(handoff) => self.teller.tell(|| Told::Pruned { handoff }),
             }
         }
     }

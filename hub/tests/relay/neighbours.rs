@@ -1,6 +1,7 @@
 //! Same-host agents use the directories themselves: the hub serves the queue, it does not own it.
 
 use handoff_kernel::command::Answer;
+use handoff_kernel::law::Law;
 use handoff_kernel::record::{Rejection, State, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::time::Millis;
@@ -11,7 +12,7 @@ use handoff_hub::request::{Reply, Request};
 const MINUTE: Millis = Millis(60_000);
 
 /// A file as a same-host agent drops it: written aside, dated, renamed in.
-pub(crate) fn drop_file(world: &World, name: &str, bytes: &[u8], at: u64) {
+pub(crate) fn drop_file<L: Law>(world: &World<L>, name: &str, bytes: &[u8], at: u64) {
     let aside = world.dir.path().join("aside");
     let file = std::fs::File::create(&aside).unwrap();
     std::io::Write::write_all(&mut &file, bytes).unwrap();
