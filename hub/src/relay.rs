@@ -13,6 +13,7 @@ mod commit;
 mod poll;
 mod read;
 mod running;
+pub mod told;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
 use handoff_kernel::law::{Law, Protocol};
-use handoff_kernel::operation::{Done, NotDone};
+use handoff_kernel::operation::{Done, NotDone, Stored};
 use handoff_kernel::record::Status;
 use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::time::{Millis, Time};
@@ -28,13 +29,12 @@ use handoff_kernel::time::{Millis, Time};
 use crate::clock::{Clock, DecidingClock};
 use crate::disk::{Disk, RealDisk};
 use crate::request::{Asker, Health, Reply, Request, Ticket};
-use crate::store::{
-    DirectoryStore, Loaded, Noticed, OpenError, Opened, Options, StoreDown, Unreadable, own_disk,
-};
+use crate::store::{DirectoryStore, Loaded, Noticed, OpenError, Options, StoreDown, Unreadable, own_disk};
 use commit::BATCH_COMMANDS;
 use poll::Waiting;
 use read::Read;
 use running::Running;
+use told::{Teller, Told};
 
 /// How long the janitor pauses after the store could not do what it asked.
 const RETRY_AFTER: Millis = Millis(1000);
@@ -65,13 +65,23 @@ pub struct Config {
     pub retain: Option<Millis>,
     /// How the store is set up.
     pub store: Options,
+    /// Whether it tells what it does, from the moment it opens its store: see [`Relay::take_told`].
+    #[cfg(feature = "testing")]
+    pub listened: bool,
 }
 
 impl Config {
     /// The default set-up on this data directory.
     #[must_use]
     pub fn on(data: PathBuf) -> Self {
-        Self { data, janitor: true, retain: None, store: Options::default() }
+        Self {
+            data,
+            janitor: true,
+            retain: None,
+            store: Options::default(),
+            #[cfg(feature = "testing")]
+            listened: false,
+        }
     }
 }
 
@@ -94,6 +104,8 @@ pub struct Relay<C: Clock, D: Disk = RealDisk, L: Law = Protocol> {
     janitor: bool,
     retain: Option<Millis>,
     attempts: u64,
+    /// How many operations there have been.
+    operations: u64,
     /// Decided, and to be written by the next commit: at most one of a handoff.
     batch: Vec<Running<L>>,
     busy: BTreeSet<HandoffId>,
@@ -114,6 +126,7 @@ pub struct Relay<C: Clock, D: Disk = RealDisk, L: Law = Protocol> {
     resume_at: Millis,
     health: Health,
     notes: Vec<String>,
+    teller: Teller,
 }
 
 impl<C: Clock> Relay<C> {
@@ -142,7 +155,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     /// # Errors
     /// One sentence that says what to do.
     pub fn under(law: L, disk: D, config: &Config, clock: C) -> Result<Self, OpenError> {
-        let (store, Opened { mark, noticed }) =
+        let (store, mark) =
             DirectoryStore::under(law.clone(), disk, &config.data, config.store, clock.wall())?;
         let mut relay = Self {
             clock: DecidingClock::under(law.clone(), clock, mark),
@@ -151,6 +164,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             janitor: config.janitor,
             retain: config.retain,
             attempts: 0,
+            operations: 0,
             batch: Vec::new(),
             busy: BTreeSet::new(),
             deferred: VecDeque::new(),
@@ -163,8 +177,9 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             resume_at: Millis(0),
             health: Health::Ready,
             notes: Vec::new(),
+            teller: Teller::new(config),
         };
-        noticed.into_iter().for_each(|noticed| relay.take_note(noticed));
+        relay.take_note();
         Ok(relay)
     }
 
@@ -175,7 +190,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 let handoff = start.id;
                 let now = self.clock.now();
                 let new = |found| matches!(found, Ok(Loaded::Known(None)));
-                if !target_known && new(self.store.load(&handoff, now)) {
+                if !target_known && new(self.load(&handoff, now)) {
                     self.ready.push((ticket, refused(Refusal::Invalid(Field::ToAgent), None)));
                     return;
                 }
@@ -211,9 +226,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                     Err(unreadable) => unavailable(&unreadable),
                 };
                 self.ready.push((ticket, reply));
-                for handoff in self.store.take_come_by() {
-                    self.begin(None, handoff, Command::Sweep, None);
-                }
+                self.take_note();
             }
             Request::Health if self.store.is_full() => self.ready.push((ticket, full())),
             Request::Health => self.ready.push((ticket, Reply::Health(self.health.clone()))),
@@ -231,8 +244,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         let steady = self.clock.steady();
         self.look(now, steady);
         if steady >= self.round_at && (self.retain.is_some() || !self.store.has_gone_round()) {
-            let mut noticed = Vec::new();
-            let pause = match self.store.go_round(self.retain, now, &mut noticed) {
+            let pause = match self.store.go_round(self.retain, now) {
                 Ok(()) => ROUND_EVERY,
                 Err(error) => {
                     self.notes.push(format!("What is over cannot be looked through now: {error}."));
@@ -240,26 +252,28 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 }
             };
             self.round_at = Millis(steady.0.saturating_add(pause.0));
-            noticed.into_iter().for_each(|noticed| self.take_note(noticed));
+            self.take_note();
         }
         if self.janitor && steady >= self.resume_at {
             // The others' turn comes right after.
             let due: Vec<_> = self.store.due(now).take(BATCH_COMMANDS).collect();
-            for handoff in due {
-                self.begin(None, handoff, Command::Sweep, None);
+            for handoff in &due {
+                self.begin(None, *handoff, Command::Sweep, None);
+            }
+            // One that nothing came of is due still; it must not be asked for at every turn.
+            if due.iter().any(|handoff| !self.busy.contains(handoff)) {
+                self.pause();
             }
         }
-        self.end_waits(steady);
+        self.end_waits(now, steady);
     }
 
     /// Takes note of what same-host agents did: what the system tells is a hint, a listing now and then the truth.
     fn look(&mut self, now: Time, steady: Millis) {
-        let mut noticed = Vec::new();
-        let lost = self.store.follow_hints(now, &mut noticed);
+        let lost = self.store.follow_hints(now);
         if lost || self.store.live() < FEW || steady >= self.look_at {
-            match self.store.notice(now) {
-                Ok(more) => noticed.extend(more),
-                Err(error) => self.notes.push(format!("The directories cannot be listed: {error}.")),
+            if let Err(error) = self.store.notice(now) {
+                self.notes.push(format!("The directories cannot be listed: {error}."));
             }
             let end = self.clock.steady();
             let every = if self.store.is_told() { LOOK_EVERY_ALL_THE_SAME } else { LOOK_EVERY };
@@ -267,7 +281,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             let pause = every.max(Millis(took.0.saturating_mul(LOOK_SHARE)));
             self.look_at = Millis(end.0.saturating_add(pause.0));
         }
-        noticed.into_iter().for_each(|noticed| self.take_note(noticed));
+        self.take_note();
     }
 
     /// The answers that depend on nothing unflushed.
@@ -292,6 +306,13 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     pub fn take_notes(&mut self) -> Vec<String> {
         self.notes.extend(self.store.take_notes());
         std::mem::take(&mut self.notes)
+    }
+
+    /// What it has told since this was last asked, in the order in which it happened; nothing unless
+    /// [`Config::listened`] is set.
+    #[cfg(feature = "testing")]
+    pub fn take_told(&mut self) -> Vec<Told> {
+        self.teller.take()
     }
 
     /// Stops: answers every waiting poll with none, writes what has been decided, and leaves nothing to redo.
@@ -334,11 +355,29 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         Command::Accept { by, claim_id, attempt: self.attempts, receipt }
     }
 
-    fn take_note(&mut self, noticed: Noticed) {
-        match noticed {
-            Noticed::Arrived(target) => self.wake(&target),
-            // Its next load carries out what that amounts to; a sweep is a load that changes nothing by itself.
-            Noticed::Moved(handoff) => self.begin(None, handoff, Command::Sweep, None),
+    /// What the store has of a handoff; it may come by one that a same-host agent has dropped.
+    fn load(&mut self, handoff: &HandoffId, now: Time) -> Result<Loaded, Unreadable> {
+        let loaded = self.store.load(handoff, now);
+        self.take_note();
+        loaded
+    }
+
+    /// Takes note of what the store has come by.
+    fn take_note(&mut self) {
+        for noticed in self.store.take_noticed() {
+            match noticed {
+                Noticed::Arrived(handoff) => {
+                    // One that could not be made durable is not on the books after all.
+                    if let Some(Stored { record, .. }) = self.store.adopting(&handoff) {
+                        let target = record.target;
+                        self.teller.tell(|| Told::Arrived { record });
+                        self.wake(&target);
+                    }
+                }
+                // Its next load carries out what that amounts to; a sweep is a load that changes nothing by itself.
+                Noticed::Moved(handoff) => self.begin(None, handoff, Command::Sweep, None),
+                Noticed::Removed(handoff) => self.teller.tell(|| Told::Pruned { handoff }),
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ use index::{Index, Live};
 use journal::Journal;
 use neighbour::Stray;
 pub use neighbour::{Adoption, Noticed};
-pub use open::{OpenError, Opened, Options, own_disk};
+pub use open::{OpenError, Options, own_disk};
 use place::{Place, directory};
 pub use slip::{Slip, Slips};
 
@@ -119,7 +119,7 @@ pub struct DirectoryStore<D: Disk = RealDisk, L: Law = Protocol> {
     down: Option<StoreDown>,
     /// The journal took no more when it was last asked to.
     full: bool,
-    come_by: Vec<HandoffId>,
+    noticed: Vec<Noticed>,
     notes: Vec<String>,
 }
 
@@ -192,9 +192,9 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
         self.index.next_deadline()
     }
 
-    /// The handoffs that a list came by and that a same-host agent has moved: an [`Adoption`] awaits each.
-    pub fn take_come_by(&mut self) -> Vec<HandoffId> {
-        std::mem::take(&mut self.come_by)
+    /// What has happened since this was last asked, and no command asked for, in order.
+    pub fn take_noticed(&mut self) -> Vec<Noticed> {
+        std::mem::take(&mut self.noticed)
     }
 
     /// Why nothing is acknowledged any more, if that is so.
@@ -289,7 +289,7 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
             match self.load(id, now)? {
                 Loaded::Known(Some(stored)) if wanted(&stored.record) => page.records.push(stored.record),
                 Loaded::Known(_) => {}
-                Loaded::Adopt(_) => self.come_by.push(*id),
+                Loaded::Adopt(_) => self.noticed.push(Noticed::Moved(*id)),
             }
         }
         Ok(page)

@@ -6,6 +6,7 @@ use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Effect, Next, Outcome};
 
 use super::running::Running;
+use super::told::Told;
 use super::{Committed, Relay, full};
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -43,13 +44,16 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 .collect();
             let Batch { outcomes, marked } = self.store.commit(mark, &writes)?;
             drop(writes);
+            self.take_note();
             committed
                 .extend(held.into_iter().map(|(ticket, held)| (ticket, if marked { held } else { full() })));
             let mut failed = BTreeSet::new();
             for (running, outcome) in batch.into_iter().zip(outcomes) {
                 let now = self.clock.now();
-                let Running { ticket, operation, artifact, turns } = running;
+                let Running { number, ticket, operation, artifact, turns } = running;
                 if ticket.is_none() && outcome == Outcome::Conflict {
+                    self.teller.tell(|| Told::effect(number, &operation.effect(), &outcome, now));
+                    self.teller.tell(|| Told::Dropped { operation: number });
                     // What the hub asked for itself was about a state that is gone; what is there now will ask anew.
                     continue;
                 }
@@ -60,9 +64,11 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 if outcome == Outcome::Failed {
                     failed.insert(*operation.handoff());
                 }
-                match operation.next(outcome, now) {
-                    Next::Done(done) => committed.extend(self.finish(ticket, done)),
-                    Next::Effect(operation) => self.run(Running { ticket, operation, artifact, turns }),
+                match self.go_on(number, operation, outcome, now) {
+                    Next::Done(done) => committed.extend(self.finish(number, ticket, done, now)),
+                    Next::Effect(operation) => {
+                        self.run(Running { number, ticket, operation, artifact, turns });
+                    }
                 }
                 if let Some(target) = started {
                     self.wake(&target);
@@ -74,7 +80,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                     continue;
                 }
                 // What it waited for could not be written, and it cannot go before.
-                committed.extend(self.give_up(running.ticket, running.operation));
+                committed.extend(self.give_up(running.number, running.ticket, running.operation));
             }
             self.answer_reads();
             if !failed.is_empty() || !marked {

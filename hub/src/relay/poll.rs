@@ -2,9 +2,10 @@
 
 use handoff_kernel::ident::AgentId;
 use handoff_kernel::law::Law;
-use handoff_kernel::time::Millis;
+use handoff_kernel::time::{Millis, Time};
 
 use super::Relay;
+use super::told::Told;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::request::{Reply, Shown, Ticket};
@@ -18,10 +19,20 @@ pub(super) struct Waiting {
     pub(super) until: Millis,
 }
 
+/// What a poll sees.
+struct Look {
+    shown: Option<Shown>,
+    /// Whether one was passed over that is overdue.
+    passed_over: bool,
+    now: Time,
+}
+
 impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     pub(super) fn poll(&mut self, ticket: Ticket, by: AgentId, wait: Millis) {
-        let (shown, passed_over) = self.oldest(&by);
-        if shown.is_none() && wait > Millis(0) {
+        let Look { shown, passed_over, now } = self.oldest(&by);
+        let waits = shown.is_none() && wait > Millis(0);
+        self.tell_polled(ticket, by, shown.as_ref(), waits, now);
+        if waits {
             let until = Millis(self.clock.steady().0.saturating_add(wait.0));
             self.waiting.insert(ticket, Waiting { target: by, until });
             return;
@@ -30,9 +41,8 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         if passed_over { self.held.push((ticket, reply)) } else { self.ready.push((ticket, reply)) }
     }
 
-    /// The earliest-arrived pending handoff of this target that is not overdue (rule S12); and whether an overdue
-    /// one was passed over. One whose file cannot be read, or is no longer what was started, holds up nobody else.
-    fn oldest(&mut self, target: &AgentId) -> (Option<Shown>, bool) {
+    /// The earliest-arrived pending handoff of this target that is not overdue (rule S12). One whose file cannot be read, or is no longer what was started, holds up nobody else.
+    fn oldest(&mut self, target: &AgentId) -> Look {
         let now = self.clock.now();
         let (mut passed_over, mut unreadable) = (false, Vec::new());
         let mut shown = None;
@@ -52,7 +62,19 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         for (handoff, error) in unreadable {
             self.notes.push(format!("{handoff} is not shown, for its file cannot be delivered: {error}."));
         }
-        (shown, passed_over)
+        Look { shown, passed_over, now }
+    }
+
+    fn tell_polled(
+        &mut self,
+        ticket: Ticket,
+        target: AgentId,
+        shown: Option<&Shown>,
+        waits: bool,
+        now: Time,
+    ) {
+        let shown = shown.map(|shown| shown.handoff);
+        self.teller.tell(|| Told::Polled { ticket, target, shown, waits, now });
     }
 
     /// Answers the polls that wait for this target, now that something is there.
@@ -62,8 +84,10 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         if tickets.is_empty() || !self.law.looks_again() {
             return;
         }
-        let (Some(shown), passed_over) = self.oldest(target) else { return };
+        let Look { shown, passed_over, now } = self.oldest(target);
         for ticket in tickets {
+            self.tell_polled(ticket, *target, shown.as_ref(), shown.is_none(), now);
+            let Some(shown) = &shown else { continue };
             self.waiting.remove(&ticket);
             let reply = Reply::Polled(Some(shown.clone()));
             if passed_over { self.held.push((ticket, reply)) } else { self.ready.push((ticket, reply)) }
@@ -71,10 +95,12 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     }
 
     /// Answers the polls that have waited as long as they would.
-    pub(super) fn end_waits(&mut self, steady: Millis) {
-        let over: Vec<_> = self.waiting.iter().filter(|(_, w)| w.until <= steady).map(|(t, _)| *t).collect();
-        for ticket in over {
+    pub(super) fn end_waits(&mut self, now: Time, steady: Millis) {
+        let over: Vec<_> =
+            self.waiting.iter().filter(|(_, w)| w.until <= steady).map(|(t, w)| (*t, w.target)).collect();
+        for (ticket, target) in over {
             self.waiting.remove(&ticket);
+            self.tell_polled(ticket, target, None, false, now);
             self.ready.push((ticket, Reply::Polled(None)));
         }
     }

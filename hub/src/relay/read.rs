@@ -29,7 +29,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     /// Answers, but not before what a same-host agent did with the file has been taken note of.
     pub(super) fn read(&mut self, ticket: Ticket, read: Read) {
         let now = self.clock.now();
-        let waits = match self.store.load(&read.handoff, now) {
+        let waits = match self.load(&read.handoff, now) {
             Ok(Loaded::Adopt(_)) if self.busy.contains(&read.handoff) => true,
             Ok(Loaded::Adopt(adoption)) => self.adopt(&read.handoff, adoption, now),
             Ok(Loaded::Known(_)) | Err(_) => false,
@@ -64,7 +64,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         artifact: bool,
     ) -> Result<Result<Story, Refusal>, Unreadable> {
         let now = self.clock.now();
-        let found = match self.store.load(handoff, now)? {
+        let found = match self.load(handoff, now)? {
             Loaded::Known(found) => found,
             // As it is on the books.
             Loaded::Adopt(_) => self.store.adopting(handoff),

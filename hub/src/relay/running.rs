@@ -10,6 +10,7 @@ use handoff_kernel::record::{Rejection, State};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::time::{Millis, Time};
 
+use super::told::{Told, found};
 use super::{RETRY_AFTER, Relay, full};
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -26,6 +27,8 @@ const MOST_TURNS: u32 = 16;
 /// A command on its way. The janitor's and the neighbours' have no ticket: nobody waits for them.
 #[derive(Debug)]
 pub(super) struct Running<L: Law> {
+    /// How it is called where somebody listens.
+    pub(super) number: u64,
     pub(super) ticket: Option<Ticket>,
     pub(super) operation: Operation<Wire, L>,
     pub(super) artifact: Option<Arc<[u8]>>,
@@ -55,8 +58,17 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         command: Command<Wire>,
         artifact: Option<Arc<[u8]>>,
     ) {
+        let number = self.take_up(ticket, handoff, &command);
         let operation = Operation::new(self.law.clone(), handoff, command);
-        self.run(Running { ticket, operation, artifact, turns: 0 });
+        self.run(Running { number, ticket, operation, artifact, turns: 0 });
+    }
+
+    /// The number of a new operation.
+    fn take_up(&mut self, ticket: Option<Ticket>, handoff: HandoffId, command: &Command<Wire>) -> u64 {
+        self.operations += 1;
+        let operation = self.operations;
+        self.teller.tell(|| Told::Begun { operation, ticket, handoff, command: command.clone() });
+        operation
     }
 
     /// Runs an operation until it has something to write, or ends.
@@ -65,24 +77,24 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             self.deferred.push_back(running);
             return;
         }
-        let Running { ticket, mut operation, artifact, turns } = running;
+        let Running { number, ticket, mut operation, artifact, turns } = running;
         let turns = turns + 1;
         let handoff = *operation.handoff();
         if turns > MOST_TURNS {
             self.notes.push(format!(
                 "{handoff} is held up: something else keeps changing its files, or stands in their way."
             ));
-            let answer = self.give_up(ticket, operation);
+            let answer = self.give_up(number, ticket, operation);
             self.ready.extend(answer);
             return;
         }
         while operation.effect() == Effect::Load {
             let now = self.clock.now();
-            let outcome = match self.store.load(&handoff, now) {
+            let outcome = match self.load(&handoff, now) {
                 Ok(Loaded::Known(found)) => Outcome::Loaded(found),
                 // A same-host agent was first.
                 Ok(Loaded::Adopt(adoption)) if self.adopt(&handoff, adoption, now) => {
-                    self.deferred.push_back(Running { ticket, operation, artifact, turns });
+                    self.deferred.push_back(Running { number, ticket, operation, artifact, turns });
                     return;
                 }
                 Ok(Loaded::Adopt(_)) => Outcome::Failed,
@@ -92,13 +104,13 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 }
             };
             let now = self.clock.now();
-            operation = match operation.next(outcome, now) {
+            operation = match self.go_on(number, operation, outcome, now) {
                 Next::Effect(next) => next,
                 Next::Done(done) => {
                     // Only a start of what nobody knows is refused as expired without leaving a trace.
                     let timed_out =
                         done.verdict == Err(NotDone::Refused(Refusal::Expired)) && done.status.is_none();
-                    let answer = self.finish(ticket, done);
+                    let answer = self.finish(number, ticket, done, now);
                     let answers = if timed_out { &mut self.held } else { &mut self.ready };
                     answers.extend(answer);
                     return;
@@ -106,7 +118,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             };
         }
         self.busy.insert(handoff);
-        self.batch.push(Running { ticket, operation, artifact, turns });
+        self.batch.push(Running { number, ticket, operation, artifact, turns });
     }
 
     /// Carries out what a same-host agent's rename amounts to, before anything else on that handoff. False when
@@ -121,31 +133,63 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 Command::Reject { by, claim_id: None, reason: NEIGHBOUR_REASON.into(), receipt: None }
             }
         };
+        let number = self.take_up(None, *handoff, &command);
         let operation = Operation::new(self.law.clone(), *handoff, command);
-        match operation.next(Outcome::Loaded(Some(stored)), now) {
+        match self.decide(number, operation, Outcome::Loaded(Some(stored)), now) {
             Next::Effect(operation) => {
                 self.busy.insert(*handoff);
-                self.batch.push(Running { ticket: None, operation, artifact: None, turns: 0 });
+                self.batch.push(Running { number, ticket: None, operation, artifact: None, turns: 0 });
                 true
             }
             Next::Done(done) => {
-                self.finish(None, done);
+                self.finish(number, None, done, now);
                 false
             }
         }
     }
 
+    /// Goes on with an operation by what came of its effect.
+    pub(super) fn go_on(
+        &mut self,
+        number: u64,
+        operation: Operation<Wire, L>,
+        outcome: Outcome<Wire>,
+        now: Time,
+    ) -> Next<Wire, L> {
+        self.teller.tell(|| Told::effect(number, &operation.effect(), &outcome, now));
+        self.decide(number, operation, outcome, now)
+    }
+
+    fn decide(
+        &mut self,
+        number: u64,
+        operation: Operation<Wire, L>,
+        outcome: Outcome<Wire>,
+        now: Time,
+    ) -> Next<Wire, L> {
+        let loaded = self.teller.keep(|| found(&outcome));
+        let next = operation.next(outcome, now);
+        if let (Some(before), Next::Effect(operation)) = (loaded, &next) {
+            self.teller.tell_of(|| Told::decided(number, before, &operation.effect()));
+        }
+        next
+    }
+
     /// Ends an operation that the store cannot carry out now.
     pub(super) fn give_up(
         &mut self,
+        number: u64,
         ticket: Option<Ticket>,
         operation: Operation<Wire, L>,
     ) -> Option<(Ticket, Reply)> {
         let now = self.clock.now();
-        match operation.next(Outcome::Failed, now) {
-            Next::Done(done) => self.finish(ticket, done),
+        match self.go_on(number, operation, Outcome::Failed, now) {
+            Next::Done(done) => self.finish(number, ticket, done, now),
             // A failure always ends it; were that to change, the asker is still told.
-            Next::Effect(_) => ticket.map(|ticket| (ticket, full())),
+            Next::Effect(_) => {
+                self.teller.tell(|| Told::Dropped { operation: number });
+                ticket.map(|ticket| (ticket, full()))
+            }
         }
     }
 
@@ -155,7 +199,14 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     }
 
     /// The answer to whoever waits for it.
-    pub(super) fn finish(&mut self, ticket: Option<Ticket>, done: Done<Wire>) -> Option<(Ticket, Reply)> {
+    pub(super) fn finish(
+        &mut self,
+        number: u64,
+        ticket: Option<Ticket>,
+        done: Done<Wire>,
+        now: Time,
+    ) -> Option<(Ticket, Reply)> {
+        self.teller.tell(|| Told::Done { operation: number, done: done.clone(), now });
         if let Err(NotDone::Broken(rule)) = done.verdict {
             self.notes
                 .push(format!("A decision broke rule {rule}: {} The change was not made.", rule.statement()));

@@ -15,4 +15,6 @@ mod neighbours;
 mod races;
 mod retention;
 mod stress;
+mod told;
+mod variants;
 mod world;

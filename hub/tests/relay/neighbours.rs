@@ -1,17 +1,18 @@
 //! Same-host agents use the directories themselves: the hub serves the queue, it does not own it.
 
 use handoff_kernel::command::Answer;
+use handoff_kernel::law::Law;
 use handoff_kernel::record::{Rejection, State, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::time::Millis;
 
-use crate::world::{BEGIN, World, accepting, artifact, claim, id, refused};
-use handoff_hub::request::Reply;
+use crate::world::{BEGIN, World, accepting, agent, artifact, claim, id, refused};
+use handoff_hub::request::{Reply, Request};
 
 const MINUTE: Millis = Millis(60_000);
 
 /// A file as a same-host agent drops it: written aside, dated, renamed in.
-pub(crate) fn drop_file(world: &World, name: &str, bytes: &[u8], at: u64) {
+pub(crate) fn drop_file<L: Law>(world: &World<L>, name: &str, bytes: &[u8], at: u64) {
     let aside = world.dir.path().join("aside");
     let file = std::fs::File::create(&aside).unwrap();
     std::io::Write::write_all(&mut &file, bytes).unwrap();
@@ -45,6 +46,18 @@ fn a_dropped_file_can_be_accepted_before_the_hub_has_listed_it() {
     let mut world = World::new();
     drop_file(&world, "handoff/h.json", &artifact("h", MINUTE, None), BEGIN.0);
     assert!(world.accept("h", claim("c")).is_ok());
+}
+
+#[test]
+fn a_poll_that_waits_is_shown_a_dropped_file_that_somebody_else_asked_for_first() {
+    let mut world = World::new();
+    let waiting = world.submit(Request::Poll { by: agent("alice"), wait: MINUTE });
+    let bytes = artifact("h", MINUTE, None);
+    drop_file(&world, "handoff/h.json", &bytes, BEGIN.0);
+    world.submit(Request::Get { by: agent("bob"), handoff: id("h"), artifact: false });
+    let replies = world.turn();
+    let shown = replies.iter().find(|(ticket, _)| *ticket == waiting).map(|(_, reply)| reply);
+    assert!(matches!(shown, Some(Reply::Polled(Some(shown))) if *shown.bytes == bytes), "{replies:?}");
 }
 
 #[test]

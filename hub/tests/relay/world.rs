@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use handoff_hub::clock::TestClock;
+use handoff_hub::disk::RealDisk;
 use handoff_hub::relay::{Config, Relay};
 use handoff_hub::request::{Asker, Reply, Request, Ticket};
-use handoff_hub::store::Options;
+use handoff_hub::store::{Options, own_disk};
 use handoff_kernel::artifact::Artifact;
 use handoff_kernel::command::Answer;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Wire};
+use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::operation::NotDone;
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::refusal::Refusal;
@@ -19,10 +21,11 @@ use handoff_kernel::timestamp::Rfc3339;
 /// When every story begins: 2026-04-21T10:00:00Z.
 pub(crate) const BEGIN: Time = Time(1_776_765_600_000);
 
-pub(crate) struct World {
+pub(crate) struct World<L: Law = Protocol> {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) clock: TestClock,
-    pub(crate) relay: Relay<TestClock>,
+    pub(crate) relay: Relay<TestClock, RealDisk, L>,
+    law: L,
     tickets: u64,
 }
 
@@ -77,16 +80,24 @@ impl World {
     }
 
     pub(crate) fn with(change: impl FnOnce(Config) -> Config) -> Self {
-        let dir = in_memory();
-        let clock = TestClock::at(BEGIN);
-        let config = change(config(dir.path().join("data")));
-        let relay = Relay::open(&config, clock.clone()).unwrap();
-        Self { dir, clock, relay, tickets: 0 }
+        Self::under(Protocol, change)
     }
 
     /// A relay that the test has opened itself, elsewhere.
     pub(crate) fn around(relay: Relay<TestClock>) -> Self {
-        Self { dir: in_memory(), clock: TestClock::at(BEGIN), relay, tickets: 0 }
+        Self { dir: in_memory(), clock: TestClock::at(BEGIN), relay, law: Protocol, tickets: 0 }
+    }
+}
+
+impl<L: Law> World<L> {
+    /// With a relay that decides under this law.
+    pub(crate) fn under(law: L, change: impl FnOnce(Config) -> Config) -> Self {
+        let dir = in_memory();
+        let clock = TestClock::at(BEGIN);
+        let config = change(config(dir.path().join("data")));
+        let disk = own_disk(&config.data).unwrap();
+        let relay = Relay::under(law.clone(), disk, &config, clock.clone()).unwrap();
+        Self { dir, clock, relay, law, tickets: 0 }
     }
 
     /// The relay is gone without a word, and another one opens what it left.
@@ -96,11 +107,17 @@ impl World {
 
     /// The same, with the janitor as it was.
     pub(crate) fn crash_as_it_was(self, janitor: bool) -> Self {
-        let Self { dir, clock, relay, tickets } = self;
+        self.reopened(|config| Config { janitor, ..config })
+    }
+
+    /// The same, with another set-up.
+    pub(crate) fn reopened(self, change: impl FnOnce(Config) -> Config) -> Self {
+        let Self { dir, clock, relay, law, tickets } = self;
         drop(relay);
-        let config = Config { janitor, ..config(dir.path().join("data")) };
-        let relay = Relay::open(&config, clock.clone()).unwrap();
-        Self { dir, clock, relay, tickets }
+        let config = change(config(dir.path().join("data")));
+        let disk = own_disk(&config.data).unwrap();
+        let relay = Relay::under(law.clone(), disk, &config, clock.clone()).unwrap();
+        Self { dir, clock, relay, law, tickets }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
