@@ -315,6 +315,20 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         self.teller.take()
     }
 
+    /// What is on the books of this handoff, for whoever looks on; nothing is carried out for it.
+    ///
+    /// # Errors
+    /// When its file cannot be read now.
+    #[cfg(feature = "testing")]
+    pub fn on_record(&mut self, handoff: &HandoffId) -> Result<Option<handoff_kernel::record::Record<Wire>>, Unreadable> {
+        let now = self.clock.now();
+        let found = match self.store.load(handoff, now)? {
+            Loaded::Known(found) => found,
+            Loaded::Adopt(_) => self.store.adopting(handoff),
+        };
+        Ok(found.map(|stored| stored.record))
+    }
+
     /// Stops: answers every waiting poll with none, writes what has been decided, and leaves nothing to redo.
     pub fn close(mut self) -> (Committed, Result<(), StoreDown>) {
         let waiting = std::mem::take(&mut self.waiting);

@@ -107,6 +107,8 @@ pub enum Seen<'a, N: Names> {
         /// When, by the deciding clock.
         now: Time,
     },
+    /// A same-host agent has moved a pending handoff's file: it is pending on the books only, until the hub has taken note.
+    Moved(&'a N::Handoff),
     /// Retention removed a handoff.
     Pruned(&'a N::Handoff),
 }

@@ -6,5 +6,23 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod act;
+pub mod batch;
+pub mod cast;
 pub mod chance;
+pub mod client;
+pub mod clock;
+pub mod demand;
+pub mod directory;
+pub mod finale;
+pub mod judge;
+pub mod live;
+pub mod network;
+pub mod reached;
 pub mod real;
+pub mod run;
+pub mod several;
+pub mod stage;
+pub mod story;
+pub mod swarm;
+pub mod text;

@@ -72,14 +72,14 @@ pub(super) fn redo<D: Disk>(disk: &D, frames: &[Frame], slips: Slips) -> io::Res
             }
         }
     }
-    let mut lost = BTreeSet::new();
-    for (id, covered) in &handoffs {
-        lost.extend(covered.redo(disk, id, slips)?);
-    }
     // What lost and is known to have lost is void. What may have lost and nobody was told of is of the last batch: a
     // batch begins when the one before it has been carried out.
     let last =
         frames.iter().rev().find(|frame| !frame.entries.is_empty()).map_or(u64::MAX, |frame| frame.first);
+    let mut lost = BTreeSet::new();
+    for (id, covered) in &handoffs {
+        lost.extend(covered.redo(disk, id, last, slips)?);
+    }
     let numbered = frames.iter().flat_map(|frame| (frame.first..).zip(&frame.entries));
     let happened =
         numbered.filter(|(number, _)| !(void.contains(number) || *number >= last && lost.contains(number)));
@@ -94,8 +94,8 @@ impl Covered<'_> {
     }
 
     /// Brings one handoff's file to where the journal says it is. Returns the entries that were not carried out, for
-    /// a same-host agent was first.
-    fn redo<D: Disk>(&self, disk: &D, id: &HandoffId, slips: Slips) -> io::Result<Vec<u64>> {
+    /// a same-host agent was first. From the entry `last` on, that may be; what is before it may have been acknowledged.
+    fn redo<D: Disk>(&self, disk: &D, id: &HandoffId, last: u64, slips: Slips) -> io::Result<Vec<u64>> {
         let pending = Place::Pending.file(id);
         // How far its own file has come. A name alone does not say: somebody else's file may stand there.
         let mut made = 0;
@@ -142,12 +142,14 @@ impl Covered<'_> {
                 continue;
             }
             // A same-host agent took it first, or put something in the way: the transition lost, and nobody was told
-            // otherwise.
-            if here != m.from || (m.from != m.to && disk.exists(m.to)?) {
+            // otherwise. Unless it was told: then the crash has undone it, the agent has moved since what was not there
+            // any more, and the transition comes first.
+            let taken = here != m.from && m.entry >= last;
+            if taken || (m.from != m.to && disk.exists(m.to)?) {
                 return Ok(open[n..].iter().map(|m| m.entry).collect());
             }
-            if m.from != m.to {
-                disk.rename(m.from, m.to)?;
+            if here != m.to {
+                disk.rename(&here, m.to)?;
             }
             m.to.clone_into(&mut here);
             write_again(disk, &here, m, slips)?;

@@ -25,6 +25,10 @@ impl<N: Names> OldestFirst<N> {
                 self.on_record(next);
                 Ok(())
             }
+            Seen::Moved(handoff) => {
+                self.pending.retain(|(_, pending), _| pending != *handoff);
+                Ok(())
+            }
             Seen::Polled { target, shown, now } => {
                 let mut open = self.pending.iter().filter(|(_, (to, until))| to == *target && *now <= *until);
                 let oldest = open.next().map(|((_, handoff), _)| handoff);

@@ -1,0 +1,439 @@
+//! Acts: what is done to hubs. A run is a list of them, and a trace has every one, so that it can be done again, and
+//! done with some of them left out.
+
+use std::collections::BTreeMap;
+
+use handoff_hub::disk::simulated::{Call, Failure, Fault, Hinting};
+use handoff_hub::store::Slip;
+use handoff_kernel::ident::{AgentId, HandoffId};
+use handoff_kernel::time::Millis;
+use handoff_spec::trace;
+
+use crate::demand::Demand;
+
+/// One thing that is done, at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// A request comes to a hub.
+    Ask(Box<Asked>),
+    /// A hub does what time brings, and writes what was decided.
+    Work {
+        /// Which.
+        hub: usize,
+    },
+    /// A hub will die before its file operation of this number, counted from now.
+    Doom {
+        /// Which.
+        hub: usize,
+        /// After so many.
+        after: u64,
+        /// How.
+        death: Death,
+    },
+    /// A hub dies now.
+    Die {
+        /// Which.
+        hub: usize,
+        /// How.
+        death: Death,
+    },
+    /// It is there again.
+    Restart {
+        /// Which.
+        hub: usize,
+    },
+    /// A hub's clock is set to so far ahead of true time.
+    SetClock {
+        /// Which.
+        hub: usize,
+        /// Milliseconds; negative is behind.
+        ahead: i64,
+    },
+    /// A same-host agent does something with files.
+    Deed(Deed),
+    /// Something of the disk is going to fail.
+    Trouble(Trouble),
+    /// Nothing of the disk fails any more, and it has room again.
+    Heal,
+    /// The store takes up, or does not, what an operation asks of it.
+    Effect {
+        /// Which operation, by its number in the trace.
+        operation: u32,
+        /// What becomes of it.
+        fate: Fate,
+        /// Whether its hub hears of that later.
+        held: bool,
+    },
+    /// A hub hears what the store has answered.
+    Hear {
+        /// Which operation.
+        operation: u32,
+    },
+    /// The store carries out a write of long ago.
+    Follow {
+        /// Which operation's.
+        operation: u32,
+    },
+    /// A hub's janitor sweeps a handoff.
+    Sweep {
+        /// Which hub.
+        hub: usize,
+        /// Which handoff.
+        handoff: HandoffId,
+    },
+}
+
+/// A request that comes to a hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// To which hub.
+    pub hub: usize,
+    /// Which client asks.
+    pub client: usize,
+    /// The agent that it really is.
+    pub agent: AgentId,
+    /// Its own number for it, by which it knows the answer.
+    pub request: u64,
+    /// What it asks.
+    pub demand: Demand,
+}
+
+/// How a hub dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// Its process is killed: all that was written is there.
+    Killed,
+    /// The power is cut: of what was not flushed, chance decides, by this seed.
+    PowerCut(u64),
+}
+
+/// What a same-host agent does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// It drops an artifact into `handoff/`.
+    Drops(Box<trace::Artifact>),
+    /// It claims by a rename.
+    Claims(HandoffId),
+    /// It renames on what is claimed: to `archive/`.
+    Completes(HandoffId),
+    /// It renames what is pending or claimed to `rejected/`.
+    Rejects(HandoffId),
+    /// Somebody deletes the event log while no hub runs.
+    DeletesLog,
+}
+
+/// What becomes of what an operation asks of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is carried out, and answered.
+    Answered,
+    /// It is carried out, and the answer is lost.
+    AnswerLost,
+    /// It never comes there.
+    RequestLost,
+    /// It may be carried out later, and there is no answer.
+    Delayed,
+    /// The store says that it cannot.
+    Fails,
+}
+
+/// What goes wrong with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ill {
+    /// A write finds no space.
+    NoSpace,
+    /// Nothing new can be made.
+    NoNewFile,
+    /// Space cannot be taken in advance.
+    NoReserve,
+    /// A write fails.
+    WriteFails,
+    /// A write writes a part.
+    WritesShort,
+    /// A write is interrupted.
+    Interrupted,
+    /// A read fails.
+    ReadFails,
+    /// A rename fails.
+    RenameFails,
+    /// A file's flush fails: final.
+    FlushFails,
+    /// A flush of everything fails: final.
+    FlushAllFails,
+    /// Hints are lost, and that is said.
+    HintsLost,
+    /// Hints are lost, and nobody says so.
+    HintsSilent,
+    /// A flush in the background takes until somebody waits for it.
+    SlowFlush,
+    /// The disk is full, but for a few blocks.
+    Full,
+}
+
+impl Ill {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::NoSpace,
+        Self::NoNewFile,
+        Self::NoReserve,
+        Self::WriteFails,
+        Self::WritesShort,
+        Self::Interrupted,
+        Self::ReadFails,
+        Self::RenameFails,
+        Self::FlushFails,
+        Self::FlushAllFails,
+        Self::HintsLost,
+        Self::HintsSilent,
+        Self::SlowFlush,
+        Self::Full,
+    ];
+
+    /// Its name in traces.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoSpace => "no_space",
+            Self::NoNewFile => "no_new_file",
+            Self::NoReserve => "no_reserve",
+            Self::WriteFails => "write_fails",
+            Self::WritesShort => "writes_short",
+            Self::Interrupted => "interrupted",
+            Self::ReadFails => "read_fails",
+            Self::RenameFails => "rename_fails",
+            Self::FlushFails => "flush_fails",
+            Self::FlushAllFails => "flush_all_fails",
+            Self::HintsLost => "hints_lost",
+            Self::HintsSilent => "hints_silent",
+            Self::SlowFlush => "slow_flush",
+            Self::Full => "full",
+        }
+    }
+
+    /// Of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ill| ill.name() == name)
+    }
+
+    /// The call that fails, and how; none where it is no call that does.
+    #[must_use]
+    pub const fn fault(self) -> Option<Fault> {
+        Some(match self {
+            Self::NoSpace => Fault::next(Call::Write, Failure::Full),
+            Self::NoNewFile => Fault::next(Call::Make, Failure::Full),
+            Self::NoReserve => Fault::next(Call::Reserve, Failure::Full),
+            Self::WriteFails => Fault::next(Call::Write, Failure::Broken),
+            Self::WritesShort => Fault::next(Call::Write, Failure::Short(7)),
+            Self::Interrupted => Fault::next(Call::Write, Failure::Interrupted),
+            Self::ReadFails => Fault::next(Call::Read, Failure::Broken),
+            Self::RenameFails => Fault::next(Call::Rename, Failure::Broken),
+            Self::FlushFails => Fault::next(Call::Flush, Failure::Broken),
+            Self::FlushAllFails => Fault::next(Call::EndFlushAll, Failure::Broken),
+            Self::HintsLost | Self::HintsSilent | Self::SlowFlush | Self::Full => return None,
+        })
+    }
+
+    /// What comes of hints from now on, if it is about hints.
+    #[must_use]
+    pub const fn hinting(self) -> Option<Hinting> {
+        match self {
+            Self::HintsLost => Some(Hinting::TooMany),
+            Self::HintsSilent => Some(Hinting::Silent),
+            Self::NoSpace
+            | Self::NoNewFile
+            | Self::NoReserve
+            | Self::WriteFails
+            | Self::WritesShort
+            | Self::Interrupted
+            | Self::ReadFails
+            | Self::RenameFails
+            | Self::FlushFails
+            | Self::FlushAllFails
+            | Self::SlowFlush
+            | Self::Full => None,
+        }
+    }
+}
+
+/// Something of a disk that is going to go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble {
+    /// What.
+    pub ill: Ill,
+    /// After so many such calls that go well; of a disk that is full, so many blocks are left.
+    pub after: u64,
+}
+
+/// How a world is set up: all that its hubs depend on and no act says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup {
+    /// How many hubs: one on directories, or several on one store that compares and swaps.
+    pub hubs: Hubs,
+    /// How many bytes of a disk become durable together.
+    pub block_bytes: u64,
+    /// See `handoff_hub::store::Options`.
+    pub journal_bytes: u64,
+    /// See `handoff_hub::store::Options`.
+    pub segment_bytes: u64,
+    /// For how long after its deadline a terminal handoff is kept; none keeps everything.
+    pub retain: Option<Millis>,
+    /// ε: how far a hub's clock is from true time at most, in milliseconds.
+    pub epsilon: u64,
+    /// S3's bound in true time, ε + δ; none where a hub may pause for as long as it likes.
+    pub bound: Option<u64>,
+    /// By how many parts in a million each hub's clock is too fast.
+    pub drift: Vec<i64>,
+    /// What the store lets slip, in a test of whether that is noticed.
+    pub slip: Option<Slip>,
+}
+
+/// How many hubs, on what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hubs {
+    /// One, on directories: the relay and the store that ship.
+    Directory,
+    /// So many, on one store of linearizable registers: the operation machine that ships.
+    Several(usize),
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            hubs: Hubs::Directory,
+            block_bytes: 512,
+            journal_bytes: 256 * 1024,
+            segment_bytes: 64 * 1024,
+            retain: None,
+            epsilon: 0,
+            bound: None,
+            drift: vec![0],
+            slip: None,
+        }
+    }
+}
+
+/// What a trace says of a set-up.
+pub type Words = BTreeMap<String, String>;
+
+fn number<T: std::str::FromStr>(words: &Words, name: &str) -> Result<Option<T>, String> {
+    let Some(text) = words.get(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| format!("{name} is {text:?}, which is no number that fits"))
+}
+
+fn needed<T: std::str::FromStr>(words: &Words, name: &str) -> Result<T, String> {
+    number(words, name)?.ok_or_else(|| format!("{name} is missing"))
+}
+
+impl Setup {
+    /// Its configuration's name in a trace's header.
+    #[must_use]
+    pub const fn configuration(&self) -> &'static str {
+        match self.hubs {
+            Hubs::Directory => "directory",
+            Hubs::Several(_) => "several",
+        }
+    }
+
+    /// How many hubs there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        match self.hubs {
+            Hubs::Directory => 1,
+            Hubs::Several(hubs) => hubs,
+        }
+    }
+
+    /// As a trace says it.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        let Self { hubs: _, block_bytes, journal_bytes, segment_bytes, retain, epsilon, bound, drift, slip } =
+            self;
+        let drift: Vec<String> = drift.iter().map(i64::to_string).collect();
+        let mut words = vec![
+            ("hubs", self.count().to_string()),
+            ("on", self.configuration().to_owned()),
+            ("block_bytes", block_bytes.to_string()),
+            ("journal_bytes", journal_bytes.to_string()),
+            ("segment_bytes", segment_bytes.to_string()),
+            ("epsilon", epsilon.to_string()),
+            ("drift", drift.join(" ")),
+        ];
+        words.extend(retain.map(|retain| ("retain", retain.0.to_string())));
+        words.extend(bound.map(|bound| ("bound", bound.to_string())));
+        words.extend(slip.map(|slip| ("slip", format!("{slip:?}"))));
+        words.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// As a trace said it.
+    ///
+    /// # Errors
+    /// What is missing or is no number, as a sentence.
+    pub fn read(words: &Words) -> Result<Self, String> {
+        let hubs = needed(words, "hubs")?;
+        let hubs = match words.get("on").map(String::as_str) {
+            Some("directory") => Hubs::Directory,
+            Some("several") => Hubs::Several(hubs),
+            other => return Err(format!("hubs stand on directory or several, and not on {other:?}")),
+        };
+        let drift: Result<Vec<i64>, _> =
+            words.get("drift").map_or("", String::as_str).split_whitespace().map(str::parse).collect();
+        let slip = match words.get("slip") {
+            None => None,
+            Some(name) => {
+                let found = Slip::ALL.into_iter().find(|slip| format!("{slip:?}") == *name);
+                Some(found.ok_or_else(|| format!("there is no slip {name:?}"))?)
+            }
+        };
+        Ok(Self {
+            hubs,
+            block_bytes: needed(words, "block_bytes")?,
+            journal_bytes: needed(words, "journal_bytes")?,
+            segment_bytes: needed(words, "segment_bytes")?,
+            retain: number(words, "retain")?.map(Millis),
+            epsilon: needed(words, "epsilon")?,
+            bound: number(words, "bound")?,
+            drift: drift.map_err(|_| "drift is no list of numbers".to_owned())?,
+            slip,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setup_reads_back_from_what_a_trace_says_of_it() {
+        let all = [
+            Setup::default(),
+            Setup {
+                hubs: Hubs::Several(3),
+                retain: Some(Millis(5)),
+                epsilon: 7,
+                bound: Some(9),
+                drift: vec![1, -2, 3],
+                slip: Some(Slip::AnswersTooEarly),
+                ..Setup::default()
+            },
+        ];
+        for setup in all {
+            assert_eq!(Setup::read(&setup.words()), Ok(setup));
+        }
+        let mut words = Setup::default().words();
+        words.insert("slip".into(), "Never".into());
+        assert!(Setup::read(&words).unwrap_err().contains("no slip"));
+        words.remove("epsilon");
+        words.remove("slip");
+        assert!(Setup::read(&words).unwrap_err().contains("epsilon is missing"));
+    }
+
+    #[test]
+    fn each_trouble_is_found_by_its_name_and_does_something() {
+        for ill in Ill::ALL {
+            assert_eq!(Ill::named(ill.name()), Some(ill));
+            let other = matches!(ill, Ill::SlowFlush | Ill::Full);
+            assert!(ill.fault().is_some() || ill.hinting().is_some() || other, "{ill:?}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Batches: many seeds, on as many threads as there are; what comes out is the same whatever their number.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use handoff_kernel::law::Law;
+use handoff_spec::coverage::Seen;
+use handoff_spec::model::Breach;
+
+use crate::act::Hubs;
+use crate::live;
+use crate::reached::{Case, Reached};
+use crate::run::Outcome;
+use crate::swarm::{Profile, Swarm};
+
+/// What is to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// The first seed.
+    pub seed: u64,
+    /// How many of them, at the most.
+    pub runs: u64,
+    /// Which worlds are drawn.
+    pub profile: Profile,
+    /// On so many threads.
+    pub threads: usize,
+    /// Whether it ends with the first seed that breaks a rule, or goes through all of them.
+    pub stops: bool,
+}
+
+/// What came of them.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many were run.
+    pub runs: u64,
+    /// How many of them had one hub on directories.
+    pub directories: u64,
+    /// How many events were taken from queues and handled.
+    pub steps: u64,
+    /// How much time has passed in all of them, in milliseconds.
+    pub simulated: u64,
+    /// The interesting cases: with one hub on directories, and with several on a store.
+    pub reached: [Reached; 2],
+    /// What they have shown of the models.
+    pub coverage: Seen,
+    /// The seeds that broke a rule.
+    pub broken: BTreeMap<u64, Breach>,
+}
+
+impl Report {
+    fn add(&mut self, swarm: &Swarm, outcome: &Outcome) {
+        let on_directories = swarm.setup.hubs == Hubs::Directory;
+        self.runs += 1;
+        self.directories += u64::from(on_directories);
+        self.steps += outcome.steps;
+        self.simulated += outcome.simulated;
+        self.reached[usize::from(!on_directories)].add(&outcome.reached);
+        self.coverage.merge(&outcome.coverage);
+        self.broken.extend(outcome.breach.map(|breach| (swarm.seed, breach)));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.directories += other.directories;
+        self.steps += other.steps;
+        self.simulated += other.simulated;
+        for (mine, others) in self.reached.iter_mut().zip(&other.reached) {
+            mine.add(others);
+        }
+        self.coverage.merge(&other.coverage);
+        self.broken.extend(&other.broken);
+    }
+
+    /// The cases of the catalogue that worlds like those that were run must reach and did not.
+    #[must_use]
+    pub fn missing(&self) -> Vec<(&'static str, Case)> {
+        let mut missing = Vec::new();
+        if self.directories > 0 {
+            missing
+                .extend(self.reached[0].missing(Hubs::Directory).into_iter().map(|case| ("directory", case)));
+        }
+        if self.directories < self.runs {
+            missing
+                .extend(self.reached[1].missing(Hubs::Several(1)).into_iter().map(|case| ("several", case)));
+        }
+        missing
+    }
+}
+
+/// Runs them. `goes_on` is asked now and then, with how many are done, whether there is time for more.
+///
+/// # Panics
+/// When a run does: that is a bug, and whose seed it was is said.
+pub fn run<L: Law + Sync>(law: &L, plan: &Plan, goes_on: impl Fn(u64) -> bool + Sync) -> Report {
+    let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let reports = Mutex::new(Report::default());
+    std::thread::scope(|scope| {
+        for _ in 0..plan.threads.max(1) {
+            scope.spawn(|| {
+                let mut mine = Report::default();
+                while !stop.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= plan.runs {
+                        break;
+                    }
+                    let swarm = Swarm::draw(plan.seed.wrapping_add(number), plan.profile);
+                    let outcome = live::run(law, &swarm, false);
+                    mine.add(&swarm, &outcome);
+                    let broken = plan.stops && outcome.breach.is_some();
+                    if broken || !goes_on(done.fetch_add(1, Ordering::Relaxed) + 1) {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+                if let Ok(mut all) = reports.lock() {
+                    all.merge(&mine);
+                }
+            });
+        }
+    });
+    reports.into_inner().unwrap_or_default()
+}

@@ -1,0 +1,142 @@
+//! The event log, read as it grows, and held against what was seen to happen.
+
+use handoff_hub::disk::simulated::SimulatedDisk;
+use handoff_hub::disk::{Disk as _, DiskFile as _, Mode};
+use handoff_hub::events::{Checkpoint, Logged, NotWhole, lines, verify};
+use handoff_kernel::command::Event;
+use handoff_kernel::ident::{Digest, Wire};
+use handoff_kernel::law::Law;
+use handoff_kernel::rules::Rule;
+use handoff_spec::model::Breach;
+use handoff_spec::trace;
+
+use super::Directory;
+use crate::reached::Case;
+use crate::stage::Watch;
+use crate::text;
+
+/// No segment of a simulated log is longer.
+const MOST: u64 = 1 << 24;
+
+/// How far the log has been read.
+#[derive(Debug, Clone)]
+pub(super) struct Tail {
+    /// The segment's number, which is that of its first line.
+    segment: u64,
+    offset: u64,
+    /// The last line that was read.
+    seq: u64,
+    sha256: Option<Digest>,
+    /// Somebody has deleted the log: from then on it is no witness of what happened before.
+    deleted: bool,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { segment: 1, offset: 0, seq: 0, sha256: None, deleted: false }
+    }
+}
+
+impl Tail {
+    /// The log is gone.
+    pub(super) fn forget(&mut self) {
+        *self = Self { deleted: true, ..Self::default() };
+    }
+
+    fn path(segment: u64) -> String {
+        format!("events/{segment:020}.ndjson")
+    }
+
+    /// The whole lines that have come since, each without its break.
+    fn read(&mut self, disk: &SimulatedDisk) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        loop {
+            let path = Self::path(self.segment);
+            let bytes = disk
+                .open(&path, Mode::Read)
+                .and_then(|file| file.read_to_end_at(self.offset, MOST))
+                .unwrap_or_default();
+            let mut from = 0;
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                let Some(line) = line.strip_suffix(b"\n") else { break };
+                from += line.len() + 1;
+                self.sha256 = Some(Digest::of(line));
+                self.seq += 1;
+                found.push(line.to_vec());
+            }
+            self.offset += from as u64;
+            let later = self.seq + 1;
+            if later == self.segment || disk.about(&Self::path(later)).ok().flatten().is_none() {
+                return found;
+            }
+            (self.segment, self.offset) = (later, 0);
+        }
+    }
+}
+
+impl<L: Law> Directory<L> {
+    /// What the log has got since it was last looked at.
+    pub(super) fn read_log(&mut self, watch: &mut Watch<'_>) {
+        if self.tail.deleted {
+            return;
+        }
+        for line in self.tail.read(&self.disk) {
+            let Some(logged) = Logged::read(&line) else {
+                let how = "the event log has a line that is none of the hub's";
+                return watch.judge.note(Some(Breach::of(Rule::S10, how)));
+            };
+            if logged.recovered {
+                watch.reached.note(Case::LogRecovered);
+            }
+            let event: Event<Wire> = Event {
+                handoff: logged.happened.handoff,
+                kind: logged.happened.kind,
+                at: logged.happened.at,
+                actor: logged.happened.actor,
+            };
+            watch.judge.logged(&event);
+            watch.story.tell(|| {
+                let entry = text::event(&event);
+                self.line(None, trace::Event::Logs { entry })
+            });
+        }
+    }
+
+    /// After a restart: the log is whole, and has what was read before, to the byte.
+    pub(super) fn verify_log(&mut self, watch: &mut Watch<'_>) {
+        if self.tail.deleted {
+            return;
+        }
+        let kept = self.tail.sha256.map(|sha256| Checkpoint { seq: self.tail.seq, sha256 });
+        let checkpoints: Vec<Checkpoint> = kept.into_iter().collect();
+        match verify(&self.disk, &checkpoints) {
+            // A disk that cannot be read now says nothing about the log.
+            Ok(_) | Err(NotWhole::Unreadable(_)) => {}
+            Err(NotWhole::Fault(_)) => {
+                let how = "after a restart the event log is not what it was, line by line";
+                watch.judge.note(Some(Breach::of(Rule::S10, how)));
+            }
+        }
+        self.find_the_place();
+    }
+
+    /// Where the last line that was read ends now: its segment may have been begun anew.
+    fn find_the_place(&mut self) {
+        let Ok(all) = lines(&self.disk) else { return };
+        let mut segment = None;
+        for line in all.flatten() {
+            if line.seq > self.tail.seq {
+                break;
+            }
+            let starts = self.disk.about(&Tail::path(line.seq)).ok().flatten().is_some();
+            let len = line.write().len() as u64 + 1;
+            segment = match segment {
+                Some((number, offset)) if !starts => Some((number, offset + len)),
+                _ => Some((line.seq, len)),
+            };
+        }
+        if let Some((number, offset)) = segment {
+            (self.tail.segment, self.tail.offset) = (number, offset);
+        }
+    }
+}

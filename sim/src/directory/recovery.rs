@@ -1,0 +1,249 @@
+//! Death and recovery: what a crash may leave, and what the hub that begins again must know.
+
+use std::collections::BTreeMap;
+
+use handoff_hub::disk::Disk as _;
+use handoff_hub::relay::Relay;
+use handoff_hub::store::OpenError;
+use handoff_kernel::ident::HandoffId;
+use handoff_kernel::law::Law;
+use handoff_kernel::record::Status;
+use handoff_kernel::rules::Rule;
+use handoff_spec::coverage::{Came, Then, Wrote};
+use handoff_spec::model::Breach;
+use handoff_spec::trace::{self, EffectKind, OutcomeKind};
+
+use super::{Decided, Directory, Process, death_word};
+use crate::act::Death;
+use crate::cast::on_the_wire;
+use crate::chance::Chance;
+use crate::judge::as_on_disk;
+use crate::reached::Case;
+use crate::stage::Watch;
+use crate::story::tells;
+use crate::text;
+
+/// Where a handoff in each status has its file.
+const PLACES: [(Status, &str); 4] = [
+    (Status::Pending, "handoff"),
+    (Status::Claimed, "claimed"),
+    (Status::Completed, "archive"),
+    (Status::Rejected, "rejected"),
+];
+
+impl<L: Law> Directory<L> {
+    /// The hub will die before its file operation of this number.
+    pub(super) fn doom(&mut self, after: u64, death: Death, watch: &mut Watch<'_>) {
+        watch.story.tell(|| {
+            let with = [("after", after.to_string()), ("how", death_word(death))];
+            self.line(None, tells("is_doomed", with))
+        });
+        if let Some(process) = &mut self.process {
+            process.doom = Some(death);
+            process.disk.crash_at(process.disk.operations().saturating_add(after));
+        }
+    }
+
+    /// The hub dies. What it had decided and not been told the end of may have taken effect.
+    pub(super) fn die(&mut self, death: Death, watch: &mut Watch<'_>) {
+        let Some(process) = self.process.take() else { return };
+        process.disk.crash();
+        let Process { relay, disk, operations, .. } = process;
+        drop(relay);
+        let mut gone = Vec::new();
+        for running in operations.into_values() {
+            gone.push(running.number);
+            let number = u64::from(running.number);
+            if let Some(decided) = running.decided {
+                let insert = watch.judge.books().get(&running.handoff).is_none();
+                let effect = if insert { EffectKind::Insert } else { EffectKind::Swap };
+                let came = Came::Wrote(Wrote::Delayed);
+                let record = watch.judge.books().get(&running.handoff);
+                watch.coverage.effect(number, came, record, decided.event.at, Then::GoesOn);
+                watch.story.tell(|| {
+                    let record = watch.judge.books().get(&running.handoff);
+                    let event = trace::Event::Effect {
+                        operation: running.number,
+                        effect,
+                        outcome: OutcomeKind::Unknown,
+                        record: record.map(|record| text::record(&self.cast, record)),
+                        took_effect: false,
+                        may_follow: true,
+                        held: false,
+                    };
+                    self.line(Some(decided.event.at), event)
+                });
+                self.limbo.push(decided);
+            }
+            if running.asker.is_some() {
+                watch.judge.gone(number);
+            }
+        }
+        watch.coverage.crashes(gone.iter().map(|number| u64::from(*number)));
+        watch.story.tell(|| self.line(None, trace::Event::Crashes { operations: gone }));
+        match death {
+            Death::Killed => watch.reached.note(Case::Killed),
+            Death::PowerCut(seed) => {
+                let mut chance = Chance::of(seed);
+                let crash = disk.power_cut();
+                if crash.pending() > 0 {
+                    watch.reached.note(Case::EffectsAtRisk);
+                }
+                // Often all or nothing is left, and sometimes anything.
+                let often = *chance.pick(&[0, 500, 900, 1000]);
+                let image = crash.choose(|_| chance.permille(often));
+                if !image.lost().is_empty() {
+                    watch.reached.note(Case::EffectsLost);
+                }
+                watch.reached.note(Case::PowerCut);
+                self.replace_disk(&image);
+                // The machine's new disk is well.
+                self.ill = false;
+            }
+        }
+    }
+
+    /// The hub begins again.
+    pub(super) fn restart(&mut self, watch: &mut Watch<'_>) {
+        if self.process.is_some() {
+            return;
+        }
+        watch.story.tell(|| self.line(None, trace::Event::Restarts));
+        let Ok(disk) = self.disk.start() else { return };
+        let own = disk.same_process();
+        own.set_now(on_the_wire(self.truth.now()));
+        match Relay::under(self.law.clone(), disk, &self.config(), self.clock.clone()) {
+            Ok(relay) => {
+                self.process = Some(Process {
+                    relay,
+                    disk: own,
+                    operations: BTreeMap::new(),
+                    requests: BTreeMap::new(),
+                    held: BTreeMap::new(),
+                    doom: None,
+                });
+                watch.reached.note(Case::Restarted);
+                self.recover(watch);
+                self.verify_log(watch);
+                self.read_log(watch);
+            }
+            Err(error) => {
+                own.crash();
+                self.refused(&error, watch);
+            }
+        }
+    }
+
+    /// A hub may refuse to start on a disk that fails; on one that does not, it must start.
+    fn refused(&self, error: &OpenError, watch: &mut Watch<'_>) {
+        watch.reached.note(Case::RefusedToStart);
+        watch.story.tell(|| self.line(None, tells("refuses_to_start", [("why", error.to_string())])));
+        if !self.ill {
+            let how = "the hub does not start on what a crash has left";
+            watch.judge.note(Some(Breach::of(Rule::S7, how)));
+        }
+    }
+
+    /// Holds what is on record against the books: nothing may be there but what was acknowledged, or under way.
+    fn recover(&mut self, watch: &mut Watch<'_>) {
+        let mut limbo: BTreeMap<HandoffId, Vec<Decided>> = BTreeMap::new();
+        for decided in std::mem::take(&mut self.limbo) {
+            limbo.entry(decided.next.id).or_default().push(decided);
+        }
+        let known: Vec<HandoffId> = watch.judge.books().keys().copied().collect();
+        let all: Vec<HandoffId> =
+            known.iter().copied().chain(limbo.keys().copied().filter(|id| !known.contains(id))).collect();
+        for id in all {
+            let Some(process) = &mut self.process else { return };
+            let found = match process.relay.on_record(&id) {
+                Ok(found) => found.map(|record| as_on_disk(&record)),
+                // A disk that cannot be read now says nothing about the handoff.
+                Err(_) => {
+                    self.limbo.extend(limbo.remove(&id).unwrap_or_default());
+                    continue;
+                }
+            };
+            let booked = watch.judge.books().get(&id).map(as_on_disk);
+            if found == booked {
+                let pending = format!("handoff/{id}.json");
+                if let (Some(record), true) = (booked, self.moved.contains(&id))
+                    && record.status() == Status::Pending
+                    && self.disk.about(&pending).is_ok_and(|about| about.is_some())
+                {
+                    self.moved.remove(&id);
+                    watch.judge.moved_back(&record);
+                }
+                continue;
+            }
+            let candidates = limbo.remove(&id).unwrap_or_default();
+            let explains = |decided: &&Decided| found.as_ref() == Some(&as_on_disk(&decided.next));
+            if let Some(decided) = candidates.iter().find(explains) {
+                watch.reached.note(Case::Redone);
+                self.follow(decided, watch);
+                continue;
+            }
+            match (found, booked) {
+                (Some(found), _) => watch.judge.found(&found),
+                (None, Some(booked)) => self.missing(&booked.id, &booked, watch),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// What had been decided when the hub died has taken effect.
+    fn follow(&self, decided: &Decided, watch: &mut Watch<'_>) {
+        self.written(decided, watch);
+        watch.coverage.follows(u64::from(decided.number), true, Some(&decided.next));
+        watch.story.tell(|| {
+            let record = text::record(&self.cast, &decided.next);
+            let event = trace::Event::Follows {
+                operation: decided.number,
+                took_effect: true,
+                writes: Box::new(record.clone()),
+                record: Some(record),
+            };
+            self.line(Some(decided.event.at), event)
+        });
+    }
+
+    /// What is on the books is not there: retention may have removed it just before the end.
+    fn missing(
+        &self,
+        id: &HandoffId,
+        booked: &handoff_kernel::record::Record<handoff_kernel::ident::Wire>,
+        watch: &mut Watch<'_>,
+    ) {
+        let now = handoff_hub::clock::Clock::wall(&self.clock);
+        let due = self.setup.retain.is_some_and(|retain| self.law.may_remove(booked, retain, now));
+        if due {
+            watch.reached.note(Case::Pruned);
+            watch.judge.pruned(id);
+            watch.coverage.prunes(id);
+            watch.story.tell(|| self.line(None, trace::Event::Prunes { handoff: id.to_string() }));
+        } else {
+            watch.judge.located(id, &[]);
+            let how = "after a restart there is nothing on record of what was there";
+            watch.judge.note(Some(Breach::of(Rule::S7, how)));
+        }
+    }
+
+    /// Looks through the directories: each handoff is in one place.
+    pub(super) fn locate(&mut self, watch: &mut Watch<'_>) {
+        let mut found: BTreeMap<HandoffId, Vec<Status>> = BTreeMap::new();
+        for (status, directory) in PLACES {
+            let Ok(names) = self.disk.walk(directory) else { return };
+            for name in names {
+                let Ok(name) = name else { return };
+                let stem = name.strip_suffix(".json").unwrap_or_default();
+                let id = stem.split('~').next().unwrap_or_default();
+                if let Ok(id) = HandoffId::parse(id) {
+                    found.entry(id).or_default().push(status);
+                }
+            }
+        }
+        let known: Vec<HandoffId> = watch.judge.books().keys().copied().collect();
+        for id in known {
+            watch.judge.located(&id, found.get(&id).map_or(&[], Vec::as_slice));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The judge: it is told everything that is seen, and holds it against every rule, each by its one definition.
+//!
+//! The step and history rules are the kernel's; what only an onlooker can see (true time, who really asked) are
+//! `handoff_spec`'s items for its models. Nothing here is a rule of its own: only what is fed to which.
+
+use std::collections::BTreeMap;
+
+use handoff_kernel::command::{Command, Event};
+use handoff_kernel::history::{Broken, History, Seen};
+use handoff_kernel::ident::{AgentId, Digest, HandoffId, Wire};
+use handoff_kernel::law::Law;
+use handoff_kernel::operation::{Done, NotDone};
+use handoff_kernel::record::{Record, Rejection, State, Status};
+use handoff_kernel::rules::{Rule, Rules};
+use handoff_kernel::time::Time;
+use handoff_spec::hubs::judge;
+use handoff_spec::model::Breach;
+
+use crate::cast::on_the_wire;
+
+/// On whose behalf something was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behalf {
+    /// A client asked: who it really is.
+    Client(AgentId),
+    /// Nobody did: the hub's own janitor.
+    Janitor,
+    /// A same-host agent moved the file, and so asked in the target's name: whoever may rename its files is it.
+    Neighbour,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Judge {
+    history: History<Wire>,
+    books: BTreeMap<HandoffId, Record<Wire>>,
+    /// Which client was told that a handoff is its own.
+    winners: BTreeMap<HandoffId, Option<usize>>,
+    /// S3 in true time: ε + δ, in milliseconds; none while a hub may pause for as long as it likes.
+    bound: Option<u64>,
+    breach: Option<Breach>,
+    /// Somebody has deleted the log, so that it cannot be asked for what happened before.
+    log_deleted: bool,
+}
+
+impl Judge {
+    /// Nothing is seen yet.
+    #[must_use]
+    pub fn new(bound: Option<u64>) -> Self {
+        Self {
+            history: History::default(),
+            books: BTreeMap::new(),
+            winners: BTreeMap::new(),
+            bound,
+            breach: None,
+            log_deleted: false,
+        }
+    }
+
+    /// What was broken first, if anything was.
+    #[must_use]
+    pub const fn breach(&self) -> Option<Breach> {
+        self.breach
+    }
+
+    /// What is on record, as far as was seen.
+    #[must_use]
+    pub const fn books(&self) -> &BTreeMap<HandoffId, Record<Wire>> {
+        &self.books
+    }
+
+    /// Something is broken; what was broken first is what counts.
+    pub fn note(&mut self, breach: Option<impl Into<Breach>>) {
+        if self.breach.is_none() {
+            self.breach = breach.map(Into::into);
+        }
+    }
+
+    /// The history is not to be fed any further once something is broken.
+    fn see(&mut self, seen: &Seen<'_, Wire>) {
+        if self.breach.is_none() {
+            let told: Result<(), Broken> = self.history.observe(seen);
+            self.note(told.err());
+        }
+    }
+
+    /// A client's command was taken up.
+    pub fn asked(&mut self, operation: u64, handoff: &HandoffId, command: &Command<Wire>) {
+        let command = &as_tried_by(operation, command);
+        self.see(&Seen::Asked { operation, handoff, command });
+    }
+
+    /// An operation ended without a word.
+    pub fn gone(&mut self, operation: u64) {
+        self.see(&Seen::Gone { operation });
+    }
+
+    /// A write took effect, at this true time. `before` is what it was decided on.
+    pub fn written(
+        &mut self,
+        time: u64,
+        (operation, behalf): (u64, Behalf),
+        command: &Command<Wire>,
+        before: Option<&Record<Wire>>,
+        next: &Record<Wire>,
+        event: &Event<Wire>,
+    ) {
+        let stale = self.books.get(&next.id) != before.map(as_on_disk).as_ref();
+        let unlawful = judge::replaced(Rules::ALL, before, command, next, event);
+        let swept = judge::after_sweep(before, event.kind);
+        let late = judge::in_time(self.bound, on_the_wire(time).0, next, event.kind);
+        let wrong = match behalf {
+            Behalf::Client(really) => judge::rightful(&really, next, event.kind),
+            Behalf::Neighbour => judge::rightful(&next.target, next, event.kind),
+            Behalf::Janitor => judge::asked_for(command),
+        };
+        for breach in [swept, late, unlawful, wrong] {
+            self.note(breach);
+        }
+        let how = "a write took effect over something else than it was decided on";
+        self.note(stale.then_some(Breach::of(Rule::S1, how)));
+        // The nonce of a claim is the hub's own, which it forgets when it ends.
+        let next = as_on_disk(next);
+        let command = &as_tried_by(operation, command);
+        self.see(&Seen::Committed { command, next: &next, event });
+        self.books.insert(next.id, next);
+    }
+
+    /// A client's operation was answered, by this deciding time.
+    pub fn answered<L: Law>(
+        &mut self,
+        law: &L,
+        operation: u64,
+        client: usize,
+        handoff: &HandoffId,
+        command: &Command<Wire>,
+        done: &Done<Wire>,
+        now: Time,
+    ) {
+        let verdict = match &done.verdict {
+            Ok(answer) => Ok(answer.clone()),
+            Err(NotDone::Refused(refusal)) => Err(*refusal),
+            Err(NotDone::Unavailable) => return self.gone(operation),
+            Err(NotDone::Broken(rule)) => {
+                let record = self.books.get(handoff);
+                let breach = judge::held_back(law, record, command, now.0, *rule);
+                return self.note(Some(breach));
+            }
+        };
+        let hidden = judge::hidden(self.books.get(handoff), command, done.status);
+        self.note(hidden);
+        let command = &as_tried_by(operation, command);
+        self.see(&Seen::Answered { operation: Some(operation), handoff, command, verdict: &verdict, now });
+        let twice = judge::one_winner(self.winners.entry(*handoff).or_default(), client, &verdict);
+        self.note(twice);
+    }
+
+    /// A poll was answered, or looked and goes on waiting.
+    pub fn polled(&mut self, target: &AgentId, shown: Option<&HandoffId>, now: Time) {
+        self.see(&Seen::Polled { target, shown, now });
+    }
+
+    /// An artifact's bytes were delivered.
+    pub fn delivered(&mut self, handoff: &HandoffId, digest: &Digest) {
+        self.see(&Seen::Delivered { handoff, digest });
+        let other = self.books.get(handoff).is_some_and(|record| record.digest != *digest);
+        self.note(other.then_some(Breach::of(Rule::S8, "other bytes were delivered than are on record")));
+    }
+
+    /// A same-host agent has moved this handoff's file: no poll can show it any more, whatever the books say.
+    pub fn moved(&mut self, handoff: &HandoffId) {
+        self.see(&Seen::Moved(handoff));
+    }
+
+    /// The log has this line.
+    pub fn logged(&mut self, event: &Event<Wire>) {
+        self.see(&Seen::Logged(event));
+    }
+
+    /// Somebody has deleted the log: that changes no answer, but what it had to say of before is gone.
+    pub const fn log_deleted(&mut self) {
+        self.log_deleted = true;
+    }
+
+    /// Everything was looked through, and this handoff was found there.
+    pub fn located(&mut self, handoff: &HandoffId, statuses: &[Status]) {
+        self.see(&Seen::Located { handoff, statuses });
+    }
+
+    /// Retention removed it.
+    pub fn pruned(&mut self, handoff: &HandoffId) {
+        self.see(&Seen::Pruned(handoff));
+        self.books.remove(handoff);
+    }
+
+    /// It is there, and nobody was seen to start it: a same-host agent dropped it.
+    pub fn arrived(&mut self, record: &Record<Wire>) {
+        self.see(&Seen::Known(record));
+        self.books.insert(record.id, as_on_disk(record));
+    }
+
+    /// A same-host agent's move is undone: it had not made it durable when the power was cut.
+    pub fn moved_back(&mut self, record: &Record<Wire>) {
+        self.see(&Seen::Known(record));
+    }
+
+    /// A hub that began again has this on record where the books say otherwise, and nothing that was under way explains it.
+    pub fn found(&mut self, record: &Record<Wire>) {
+        self.see(&Seen::Known(record));
+        let how =
+            "after a restart there is on record what nobody acknowledged and nothing under way explains";
+        self.note(Some(Breach::of(Rule::S7, how)));
+    }
+
+    /// At rest: what should have happened by now.
+    pub fn settle(&mut self) {
+        let settled = self.history.settle().err();
+        self.note(settled.filter(|broken| !(self.log_deleted && broken.rule == Rule::S10)));
+    }
+}
+
+/// The same command, by an attempt that no other hub has, nor the same hub in another life.
+fn as_tried_by(operation: u64, command: &Command<Wire>) -> Command<Wire> {
+    let mut command = command.clone();
+    if let Command::Accept { attempt, .. } = &mut command {
+        *attempt = operation;
+    }
+    command
+}
+
+/// The same record, but for what a hub keeps in memory only: the nonce of a claim.
+#[must_use]
+pub fn as_on_disk(record: &Record<Wire>) -> Record<Wire> {
+    let mut record = record.clone();
+    if let State::Claimed(claim)
+    | State::Completed { claim, .. }
+    | State::Rejected(
+        Rejection::ClaimExpired { claim, .. } | Rejection::Declined { claim: Some(claim), .. },
+    ) = &mut record.state
+    {
+        claim.attempt = None;
+    }
+    record
+}
