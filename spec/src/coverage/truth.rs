@@ -1,0 +1,136 @@
+//! What all the models together can show, as it was found and committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::label::Label;
+use super::{BadText, Edge, Seen, Situation, situations};
+use crate::profile::Profile;
+
+/// The list of `spec/coverage.txt`, as this program was built with it.
+const COMMITTED: &str = include_str!("../../coverage.txt");
+
+/// Everything that can happen to one handoff, by the smallest profile whose models show it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truth {
+    edges: BTreeMap<Edge, Profile>,
+}
+
+/// A share of what can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// How many were seen.
+    pub seen: usize,
+    /// How many there are.
+    pub of: usize,
+}
+
+impl Share {
+    /// Whether it is at least so much of a hundred.
+    #[must_use]
+    pub const fn is_at_least(self, percent: usize) -> bool {
+        self.seen * 100 >= self.of * percent
+    }
+}
+
+impl core::fmt::Display for Share {
+    /// `1234 of 2000 (61.7 %)`, rounded down.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let thousandths = if self.of == 0 { 1000 } else { self.seen * 1000 / self.of };
+        write!(f, "{} of {} ({}.{} %)", self.seen, self.of, thousandths / 10, thousandths % 10)
+    }
+}
+
+impl Truth {
+    /// What is committed.
+    ///
+    /// # Errors
+    /// A line that is no edge: somebody has edited the list by hand.
+    pub fn committed() -> Result<Self, BadText> {
+        Self::parse(COMMITTED)
+    }
+
+    /// Reads a list as [`Self::render`] writes it.
+    ///
+    /// # Errors
+    /// A line that is no edge.
+    pub fn parse(text: &str) -> Result<Self, BadText> {
+        let labels = Label::by_text();
+        let mut edges = BTreeMap::new();
+        let mut before: Option<Situation> = None;
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let bad = || BadText(line.to_owned());
+            let Some(step) = line.strip_prefix("  ") else {
+                before = Some(line.parse()?);
+                continue;
+            };
+            let (profile, step) = step.split_once(": ").ok_or_else(bad)?;
+            let profile = Profile::ALL.into_iter().find(|known| known.name() == profile).ok_or_else(bad)?;
+            let (label, after) = step.split_once(" | ").ok_or_else(bad)?;
+            let (before, label) = (before.ok_or_else(bad)?, *labels.get(label).ok_or_else(bad)?);
+            edges.insert(Edge { before, label, after: after.parse()? }, profile);
+        }
+        Ok(Self { edges })
+    }
+
+    /// Adds what the models of this profile show. What a smaller one shows too stays its.
+    pub fn add(&mut self, profile: Profile, seen: &Seen) {
+        for edge in seen.edges.keys() {
+            let first = self.edges.entry(*edge).or_insert(profile);
+            *first = profile.min(*first);
+        }
+    }
+
+    /// An edge a line, in order, under where it begins, after some words on what it is.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = String::from(
+            "# What can happen to one handoff in the models of hubs: where it stands, and under that, a line a step, the\n\
+             # smallest profile whose models show it: what happens | where it stands then. Written by\n\
+             #     handoff-spec coverage --profile ci --record spec/coverage.txt\n",
+        );
+        let mut last = None;
+        for (Edge { before, label, after }, profile) in &self.edges {
+            // Writing to a string cannot fail.
+            let _written = if last == Some(before) { Ok(()) } else { writeln!(out, "{before}") };
+            let _written = writeln!(out, "  {profile}: {label} | {after}");
+            last = Some(before);
+        }
+        out
+    }
+
+    /// Every edge that the models of this profile show.
+    pub fn edges(&self, profile: Profile) -> impl Iterator<Item = &Edge> {
+        self.edges.iter().filter(move |(_, first)| **first <= profile).map(|(edge, _)| edge)
+    }
+
+    /// Every situation of these edges.
+    #[must_use]
+    pub fn situations(&self, profile: Profile) -> BTreeSet<Situation> {
+        situations(self.edges(profile))
+    }
+
+    /// How many of the edges of this profile were seen.
+    #[must_use]
+    pub fn share_of_edges(&self, profile: Profile, seen: &Seen) -> Share {
+        let (mut of, mut found) = (0, 0);
+        for edge in self.edges(profile) {
+            of += 1;
+            found += usize::from(seen.edges.contains_key(edge));
+        }
+        Share { seen: found, of }
+    }
+
+    /// How many of its situations.
+    #[must_use]
+    pub fn share_of_situations(&self, profile: Profile, seen: &Seen) -> Share {
+        let (all, found) = (self.situations(profile), seen.situations());
+        Share { seen: all.intersection(&found).count(), of: all.len() }
+    }
+
+    /// The edges of this profile that were never seen, in order.
+    #[must_use]
+    pub fn missing(&self, profile: Profile, seen: &Seen) -> Vec<Edge> {
+        self.edges(profile).filter(|edge| !seen.edges.contains_key(edge)).copied().collect()
+    }
+}
