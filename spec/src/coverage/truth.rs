@@ -36,7 +36,7 @@ impl Share {
 impl core::fmt::Display for Share {
     /// `1234 of 2000 (61.7 %)`, rounded down.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let thousandths = if self.of == 0 { 1000 } else { self.seen * 1000 / self.of };
+        let thousandths = (self.seen * 1000).checked_div(self.of).unwrap_or(1000);
         write!(f, "{} of {} ({}.{} %)", self.seen, self.of, thousandths / 10, thousandths % 10)
     }
 }
@@ -132,5 +132,34 @@ impl Truth {
     #[must_use]
     pub fn missing(&self, profile: Profile, seen: &Seen) -> Vec<Edge> {
         self.edges(profile).filter(|edge| !seen.edges.contains_key(edge)).copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_rounded_down_and_all_of_nothing_is_all() {
+        let share = |seen, of| Share { seen, of };
+        assert_eq!(share(1999, 2000).to_string(), "1999 of 2000 (99.9 %)");
+        assert_eq!(share(0, 0).to_string(), "0 of 0 (100.0 %)");
+        assert!(share(95, 100).is_at_least(95) && !share(949, 1000).is_at_least(95));
+    }
+
+    #[test]
+    fn a_step_is_of_the_smallest_profile_that_shows_it() {
+        let listed = "pending\n  ci: accept loads: lost | pending\n";
+        let mut truth = Truth::parse(listed).unwrap();
+        let mut seen = Seen::default();
+        for edge in truth.edges(Profile::Ci) {
+            seen.add(*edge);
+        }
+        assert_eq!(truth.share_of_edges(Profile::Quick, &seen), Share { seen: 0, of: 0 });
+        truth.add(Profile::Quick, &seen);
+        truth.add(Profile::Ci, &seen);
+        assert!(truth.render().ends_with(&listed.replace("ci", "quick")));
+        assert_eq!(truth.share_of_situations(Profile::Quick, &seen), Share { seen: 1, of: 1 });
+        assert_eq!(truth.share_of_situations(Profile::Quick, &Seen::default()), Share { seen: 0, of: 1 });
     }
 }
