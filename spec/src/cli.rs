@@ -22,6 +22,7 @@ use handoff_spec::trace::Trace;
 
 use crate::run::{self, Format, Plan};
 
+mod coverage;
 mod mutants;
 mod variant;
 
@@ -70,6 +71,8 @@ enum Command {
     Mutants(mutants::Args),
     /// Check your own variant of the protocol: what breaks, the shortest way there and its picture, or that all holds
     Variant(variant::Args),
+    /// Say how much can happen to one handoff in the models of hubs: what a simulator's runs are held against
+    Coverage(coverage::Args),
     /// Print the transition table, from the kernel's own `step`: `spec/TABLE.md`
     Table,
     /// Print a trace for a person and live it through again on the kernel, or draw it
@@ -175,6 +178,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Table => print(&render(&Protocol)).map(|()| HOLDS),
         Command::Mutants(args) => mutants::run(&args),
         Command::Variant(args) => variant::run(&args),
+        Command::Coverage(args) => coverage::run(&args),
         Command::Trace { file, format } => trace(&file, format),
     };
     match done {

@@ -14,6 +14,7 @@ use std::path::Path;
 use handoff_kernel::rules::Rule;
 
 use crate::check::{Assumption, Check, Figures, Measured, Method, assumptions, list};
+use crate::coverage::Truth;
 use crate::hubs::{self, Ask, Config, Faults};
 use crate::model::Property;
 use crate::profile::Profile;
@@ -85,6 +86,7 @@ impl Sources {
             "faults" => self.faults(),
             "kill matrix" => self.kill_matrix(),
             "needed" => self.needed(),
+            "coverage" => coverage()?,
             _ => return Err(format!("there is no generated part {name:?}")),
         })
     }
@@ -274,6 +276,18 @@ fn pairs() -> String {
         );
     }
     out
+}
+
+/// How much can happen to one handoff, by the committed list.
+fn coverage() -> Result<String, String> {
+    let truth = Truth::committed().map_err(|error| error.to_string())?;
+    let mut out = String::from("| profile | situations | steps of one handoff |\n| --- | --: | --: |\n");
+    for profile in [Profile::Quick, Profile::Ci] {
+        let count = |n: usize| grouped(n as u64);
+        let (situations, edges) = (truth.situations(profile).len(), truth.edges(profile).count());
+        let _ = writeln!(out, "| {profile} | {} | {} |", count(situations), count(edges));
+    }
+    Ok(out)
 }
 
 /// The size of each world of hubs.

@@ -14,6 +14,7 @@ pub mod ambient;
 pub mod bench;
 pub mod bootstrap;
 pub mod check;
+pub mod coverage;
 pub mod explorer;
 pub mod follow;
 pub mod generate;
