@@ -7,4 +7,5 @@
 #![warn(missing_docs)]
 
 pub mod chance;
+pub mod conform;
 pub mod real;
