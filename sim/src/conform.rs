@@ -36,7 +36,7 @@ use self::script::{Act, Script, script};
 use self::stage::Stage;
 use crate::chance::Chance;
 
-/// The model whose traces the simulator writes. Its times are those of the wire.
+/// The model whose traces the simulator writes.
 pub const SIMULATOR: &str = "simulator";
 
 /// The model whose traces begin in any record, whether or not commands can make it.
@@ -120,6 +120,7 @@ impl fmt::Display for Played {
 pub struct Player {
     binary: PathBuf,
     law: String,
+    held_to: String,
     trouble: Option<Chance>,
     /// With the janitor, and without.
     stages: [Option<Stage>; 2],
@@ -133,8 +134,14 @@ impl Player {
     /// `protocol`, or what is different about it.
     #[must_use]
     pub fn new(binary: &Path, law: &str) -> Self {
-        let (binary, law) = (binary.to_owned(), law.to_owned());
-        Self { binary, law, trouble: None, stages: [None, None], played: 0, next: BEGIN }
+        let (binary, law, held_to) = (binary.to_owned(), law.to_owned(), law.to_owned());
+        Self { binary, law, held_to, trouble: None, stages: [None, None], played: 0, next: BEGIN }
+    }
+
+    /// Holds the hub to this law, whichever it runs under: one with a fault is found out by the protocol.
+    #[must_use]
+    pub fn held_to(self, law: &str) -> Self {
+        Self { held_to: law.to_owned(), ..self }
     }
 
     /// Makes trouble besides, by chance: answers that are lost and asked for again, repeats, kills. None of it changes
@@ -151,10 +158,10 @@ impl Player {
     /// a sentence.
     pub fn play(&mut self, trace: &Trace) -> Result<Played, String> {
         let named = |why| format!("{}: {why}", trace.header.name);
-        let result = if self.law == PROTOCOL {
+        let result = if self.held_to == PROTOCOL {
             self.play_under(trace, Protocol)
         } else {
-            handoff_spec::replay::law(&self.law).and_then(|law| self.play_under(trace, law))
+            handoff_spec::replay::law(&self.held_to).and_then(|law| self.play_under(trace, law))
         };
         if result.is_err() {
             // Nobody knows in which state it is.
@@ -176,8 +183,10 @@ impl Player {
             trace.header.records.iter().map(|record| cast.record(record)).collect::<Result<Vec<_>, _>>()?;
         let made_by = lay::made_by(&law, script.janitor, &known);
         let laid = made_by.is_none() && !known.is_empty();
-        let begin = Time(self.next);
-        self.next = cast.last().saturating_add(PAUSE.max(cast.tick()));
+        // What lies in a directory did not arrive later than now.
+        let arrived = known.iter().map(|(record, _)| record.started_at).filter(|_| laid).max();
+        let begin = arrived.unwrap_or(Time(self.next));
+        self.next = cast.last().saturating_add(PAUSE);
         let trouble = self.trouble.as_mut().map(Chance::fork);
         let mut own = None;
         let stage = if laid || script.prunes {
@@ -228,7 +237,7 @@ pub fn play(trace: &Trace, binary: &Path, law: &str) -> Result<Played, String> {
 pub struct Settings {
     /// The hub that is built for tests.
     pub binary: PathBuf,
-    /// The law that it is run under.
+    /// The law that it is run under, and held to.
     pub law: String,
     /// So many hubs at once.
     pub at_once: usize,

@@ -1,8 +1,8 @@
 //! The cast: who and what the small names of a trace are on the wire, and when its times are.
 //!
-//! A trace's millisecond is a second on the wire unless the trace's own time limits for claims are whole seconds: only
-//! whole seconds can be said there, and so every boundary stays exact. Each trace has ids and a time of its own, so that
-//! many can be played on one hub.
+//! A trace's millisecond is one on the wire too, unless the trace has time limits for claims that are no whole seconds:
+//! nothing else can be said there, so then it is a second, and every boundary stays exact. Each trace has ids and a time
+//! of its own, so that many can be played on one hub.
 
 use std::sync::Arc;
 
@@ -64,9 +64,7 @@ impl Cast {
             }
         }
         let first = times.iter().min().copied().unwrap_or_default();
-        let whole = !limits.is_empty() && limits.iter().all(|limit| limit % SECOND == 0);
-        let simulated = trace.header.model == super::SIMULATOR;
-        let scale = if whole || simulated { 1 } else { SECOND };
+        let scale = if limits.iter().all(|limit| limit % SECOND == 0) { 1 } else { SECOND };
         let mut cast = Self { prefix, base, first, scale, last: base };
         cast.last = times.into_iter().map(|at| cast.time(at).0).max().unwrap_or(base);
         cast
@@ -80,11 +78,6 @@ impl Cast {
     /// The last time of which the trace speaks.
     pub(super) const fn last(&self) -> u64 {
         self.last
-    }
-
-    /// How long a tick of the trace is on the wire.
-    pub(super) const fn tick(&self) -> u64 {
-        self.scale
     }
 
     /// A handoff: those of smaller numbers sort first.

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use handoff_kernel::command::Answer;
+use handoff_kernel::command::{Answer, Command};
 use handoff_kernel::history::{History, Seen};
 use handoff_kernel::ident::{AgentId, Digest, HandoffId, Wire};
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::NotDone;
 use handoff_kernel::record::Record;
-use handoff_kernel::rules::{Rule, Rules, Step, check_step};
+use handoff_kernel::rules::{Rule, Rules, Step, check_step, status_is_hidden_from_others};
 use handoff_kernel::step::step;
 use handoff_kernel::time::Time;
 
@@ -86,17 +86,17 @@ impl Judge {
     }
 
     /// What the asker heard.
-    pub(super) fn heard(
-        &mut self,
-        asked: &Asked,
-        handoff: &HandoffId,
-        command: &handoff_kernel::command::Command<Wire>,
-    ) {
+    pub(super) fn heard(&mut self, asked: &Asked, handoff: &HandoffId, command: &Command<Wire>) {
         let verdict = match &asked.done.verdict {
             Ok(answer) => Ok(answer.clone()),
             Err(NotDone::Refused(refusal)) => Err(*refusal),
             Err(NotDone::Unavailable | NotDone::Broken(_)) => return,
         };
+        let hidden = asked.before.is_none()
+            || status_is_hidden_from_others(asked.before.as_ref(), command, asked.done.status);
+        if !hidden {
+            self.broken.insert(Rule::S16);
+        }
         let operation = Some(self.asked);
         self.see(&Seen::Answered { operation, handoff, command, verdict: &verdict, now: asked.now });
     }

@@ -51,6 +51,7 @@ fn act(trace: &Trace, line: &Line) -> Result<Option<Act>, String> {
                 command,
                 told: None,
                 heard: true,
+                apart: None,
             };
             Some(Act::Asks(Box::new(asking)))
         }
@@ -100,6 +101,7 @@ fn asking(host: &str, command: &Ask, told: Option<&Told>) -> Result<Asking, Stri
         command: command.clone(),
         told: told.cloned(),
         heard: true,
+        apart: None,
     })
 }
 

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use handoff_kernel::command::{Answer, Command};
 use handoff_kernel::ident::{Digest, HandoffId, Wire};
 use handoff_kernel::law::Law;
+use handoff_kernel::law::PROTOCOL;
 use handoff_kernel::operation::NotDone;
 use handoff_kernel::record::Record;
+use handoff_kernel::rules::Rule;
 use handoff_kernel::time::{Millis, Time};
-use handoff_spec::trace::{Event, Told, Trace};
+use handoff_spec::trace::{Ask, Event, Kind, Told, Trace};
 
 use super::Played;
 use super::cast::{Cast, Order, agent};
@@ -29,7 +31,10 @@ const MOST_ROUNDS: usize = 32;
 /// the hub is killed.
 const LOST: u64 = 100;
 const TWICE: u64 = 100;
-const KILLED: u64 = 5;
+const KILLED: u64 = 20;
+
+/// A poll waits no longer.
+const LONGEST_WAIT: Millis = Millis(50_000);
 
 /// A poll that waits.
 #[derive(Debug)]
@@ -129,8 +134,13 @@ impl<'a, L: Law> Play<'a, L> {
             self.cue(cue).map_err(|why| format!("line {}: {why}", cue.line))?;
         }
         self.look()?;
+        let now = self.oracle.now();
+        let overdue = |record: &Record<Wire>| record.deadline().is_some_and(|deadline| deadline < now);
+        if self.script.janitor && self.oracle.records().any(overdue) {
+            self.judge.broken.insert(Rule::L1);
+        }
         self.played.broken = self.judge.broken.union(&self.judge.deceived).copied().collect();
-        let honest = self.oracle.law().name() == handoff_kernel::law::PROTOCOL;
+        let honest = self.oracle.law().name() == PROTOCOL;
         match self.judge.broken.first() {
             Some(rule) if honest => Err(format!("what the hub answered breaks {rule}")),
             Some(_) | None => Ok(self.played),
@@ -147,7 +157,7 @@ impl<'a, L: Law> Play<'a, L> {
             match &cue.act {
                 Act::Asks(asking) => {
                     agents.insert(asking.client.agent.clone());
-                    if let handoff_spec::trace::Ask::Start { artifact, .. } = &asking.command {
+                    if let Ask::Start { artifact, .. } = &asking.command {
                         agents.extend([artifact.author.clone(), artifact.target.clone()]);
                     }
                 }
@@ -248,14 +258,18 @@ impl<'a, L: Law> Play<'a, L> {
             self.played.duplicates += 1;
         }
         for (target, waiting) in &mut self.waiting {
-            if waiting.shown.is_none() {
+            if waiting.shown.is_none() && self.oracle.law().looks_again() {
                 waiting.shown = self.oracle.poll(&agent(target)?);
             }
         }
         let verdict = asked.done.verdict;
         if let Some(told) = &asking.told {
-            let really = really(asking);
-            self.told(told, &verdict, really)?;
+            let excuse = if really(asking) {
+                asking.apart
+            } else {
+                Some("the trace's hub believes any name it is told")
+            };
+            self.told(told, &verdict, excuse)?;
         }
         let last = Last { asking: asking.clone(), verdict, heard: false };
         self.last.insert(asking.client.client.clone(), last);
@@ -305,19 +319,18 @@ impl<'a, L: Law> Play<'a, L> {
         &mut self,
         told: &Told,
         verdict: &Result<Answer<Wire>, NotDone>,
-        really: bool,
+        excuse: Option<&'static str>,
     ) -> Result<(), String> {
         let said = self.cast.told(told)?;
         if said == *verdict {
             self.played.told += 1;
             return Ok(());
         }
-        let why = match (&said, self.differs) {
+        let why = match (&said, excuse.or(self.differs)) {
             (Err(NotDone::Unavailable), _) => "the trace's store could not, or did not say",
             (Err(NotDone::Broken(_)), _) => "the trace's hub is held back by its own guard",
-            _ if !really => "the trace's hub believes whatever name it is told",
             (_, Some(why)) => why,
-            (_, None) if self.script.several_hubs => "several hubs of the trace decide at once",
+            (_, None) if self.trace.header.law != PROTOCOL => "a fault that a real hub does not show",
             (_, None) => return Err(format!("the trace answers {told}, and hub and kernel {verdict:?}")),
         };
         self.differ(why);
@@ -342,7 +355,7 @@ impl<'a, L: Law> Play<'a, L> {
         last.heard = true;
         let verdict = last.verdict.clone();
         match &asked.told {
-            Some(told) => self.told(told, &verdict, true),
+            Some(told) => self.told(told, &verdict, None),
             None => Ok(()),
         }
     }
@@ -370,8 +383,19 @@ impl<'a, L: Law> Play<'a, L> {
                 self.shown(target, &response, Some(&shown))?;
                 self.told_to_poll(told, Some(&shown))
             }
-            // Whoever waited died with the hub, or waits in vain.
-            Some(Waiting { shown: None, .. }) | None => self.polls(target, Some(&told.cloned())),
+            Some(Waiting { mut connection, shown: None }) => {
+                let in_vain = self.oracle.poll(&agent(target)?).is_some();
+                self.clock(self.oracle.wall().plus(LONGEST_WAIT))?;
+                let response =
+                    connection.receive("GET").map_err(|error| format!("a poll that waits: {error}"))?;
+                self.shown(target, &response, None)?;
+                if in_vain {
+                    self.judge.broken.insert(Rule::L2);
+                }
+                self.told_to_poll(told, None)
+            }
+            // Whoever waited died with the hub.
+            None => self.polls(target, Some(&told.cloned())),
         }
     }
 
@@ -412,10 +436,7 @@ impl<'a, L: Law> Play<'a, L> {
         }
         let why = match self.differs {
             Some(why) => why,
-            None if self.trace.header.kind == handoff_spec::trace::Kind::Counterexample => {
-                "a hub of the trace shows what it should not"
-            }
-            None if self.script.several_hubs => "several hubs of the trace decide at once",
+            None if self.trace.header.kind != Kind::Witness => "a hub of the trace breaks its rule here",
             None => return Err(format!("the trace shows {said:?}, and hub and kernel {shown:?}")),
         };
         self.differ(why);
@@ -498,7 +519,6 @@ impl<'a, L: Law> Play<'a, L> {
 
 /// Whether the asker is whom its command says.
 fn really(asking: &Asking) -> bool {
-    use handoff_spec::trace::Ask;
     match &asking.command {
         Ask::Start { sender: by, .. }
         | Ask::Accept { by, .. }

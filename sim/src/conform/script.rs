@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use handoff_spec::trace::{Ask, Client, EffectKind, Event, Line, OutcomeKind, Told, Trace};
+use handoff_spec::trace::{Ask, Client, EffectKind, Event, Header, Kind, Line, OutcomeKind, Told, Trace};
 
 use super::{INDUCTION, SIMULATOR, malice};
 
@@ -60,6 +60,8 @@ pub(super) struct Asking {
     pub(super) told: Option<Told>,
     /// Whether its asker hears the answer.
     pub(super) heard: bool,
+    /// Why the trace's answer may be another than a real hub's, if it may.
+    pub(super) apart: Option<&'static str>,
 }
 
 /// An act, where in the trace it stands, and what the clock says.
@@ -80,8 +82,6 @@ pub(super) struct Script {
     pub(super) janitor: bool,
     /// Retention removes something: nobody else's handoffs may be there.
     pub(super) prunes: bool,
-    /// More than one hub decides.
-    pub(super) several_hubs: bool,
     /// What is not sent: why, and how many.
     pub(super) left_out: BTreeMap<&'static str, u64>,
 }
@@ -91,7 +91,7 @@ pub(super) struct Script {
 struct Operation<'t> {
     handoff: &'t str,
     command: &'t Ask,
-    asker: Option<&'t Client>,
+    asker: Option<Client>,
     /// Where it last looked, and by which clock.
     looked: Option<(usize, Option<u64>)>,
     /// Where its first write took effect.
@@ -142,19 +142,32 @@ impl<'t> Writer<'t> {
                 self.cue(at, Some(line.time), Act::Nothing);
             }
         }
-        let (mut janitor, mut left_out) = (clockless, BTreeMap::new());
-        for operation in std::mem::take(&mut self.operations).into_values() {
+        let Header { kind, model, rule, .. } = &self.trace.header;
+        if *kind == Kind::Lasso && rule == "L2" {
+            self.waits_to_the_end();
+        }
+        let mut janitor = clockless || *kind == Kind::Lasso || model == INDUCTION;
+        let mut left_out = BTreeMap::new();
+        let operations = std::mem::take(&mut self.operations);
+        for (number, operation) in &operations {
             janitor |= operation.asker.is_none() && operation.wrote.is_some();
-            if let Err(why) = self.asks(&operation) {
+            let same = |other: &&Operation<'_>| attempt(other) == attempt(operation);
+            let nonces = operations.values().filter(same).count();
+            let apart = if model == "hubs" && attempt(operation).is_some() && nonces > 1 {
+                Some("the trace uses the nonce of one attempt twice")
+            } else if self.overlaps(*number) {
+                Some("several hubs of the trace decide at once")
+            } else {
+                None
+            };
+            if let Err(why) = self.asks(operation, apart) {
                 *left_out.entry(why).or_default() += 1;
             }
         }
-        let deciding: std::collections::BTreeSet<_> =
-            self.trace.lines.iter().filter(|line| line.clock.is_some()).map(|line| &line.host).collect();
         self.cues.sort_by_key(|(place, _)| *place);
         let cues: Vec<_> = self.cues.into_iter().map(|(_, cue)| cue).collect();
         let prunes = cues.iter().any(|cue| matches!(cue.act, Act::Prunes(_)));
-        Ok(Script { cues, janitor, prunes, several_hubs: deciding.len() > 1, left_out })
+        Ok(Script { cues, janitor, prunes, left_out })
     }
 
     fn cue(&mut self, line: usize, clock: Option<u64>, act: Act) {
@@ -171,7 +184,7 @@ impl<'t> Writer<'t> {
                 let new = Operation {
                     handoff,
                     command,
-                    asker: asker.as_ref(),
+                    asker: asker.clone().or_else(|| self.nobody(command)),
                     looked: None,
                     wrote: None,
                     told: None,
@@ -238,6 +251,39 @@ impl<'t> Writer<'t> {
         Ok(())
     }
 
+    /// A poll that the trace never answers waits, and a real hub answers it.
+    fn waits_to_the_end(&mut self) {
+        let polls = self.cues.iter_mut().find_map(|(_, cue)| match &mut cue.act {
+            Act::Polls { target, told: Some(None), waits } => Some((target, waits)),
+            Act::Polls { .. }
+            | Act::Asks(_)
+            | Act::Woken { .. }
+            | Act::Hears { .. }
+            | Act::Dies
+            | Act::Prunes(_)
+            | Act::Differs(_)
+            | Act::Nothing => None,
+        });
+        if let Some((target, waits)) = polls {
+            *waits = true;
+            let target = target.clone();
+            self.cue(usize::MAX, None, Act::Woken { target, told: None });
+        }
+    }
+
+    /// Of an induction nobody says who asks: whoever its command says.
+    fn nobody(&self, command: &Ask) -> Option<Client> {
+        let by = match command {
+            Ask::Start { sender: by, .. }
+            | Ask::Accept { by, .. }
+            | Ask::Complete { by, .. }
+            | Ask::Reject { by, .. } => by,
+            Ask::Sweep => return None,
+        };
+        let client = || Client { client: by.clone(), agent: by.clone() };
+        (self.trace.header.model == INDUCTION).then(client)
+    }
+
     /// A poll that finds nothing waits, if the trace answers it later.
     fn polls(&mut self, at: usize, line: &Line, target: &str, shown: Option<&String>) {
         let waiting = self.cues.iter_mut().rev().find_map(|(_, cue)| match &mut cue.act {
@@ -262,7 +308,7 @@ impl<'t> Writer<'t> {
     }
 
     /// Puts a command in its place; or says why it has none.
-    fn asks(&mut self, operation: &Operation<'_>) -> Result<(), &'static str> {
+    fn asks(&mut self, operation: &Operation<'_>, apart: Option<&'static str>) -> Result<(), &'static str> {
         let Operation { looked, wrote, told, died, late, .. } = operation;
         let Some((looked, clock)) = *looked else {
             return Err(if operation.failed {
@@ -285,19 +331,35 @@ impl<'t> Writer<'t> {
             (None, None, Some(_)) => return Err("its hub died before it took effect"),
             (None, None, None) => return Err("the trace ends before it takes effect"),
         };
-        let act = match operation.asker {
+        let act = match &operation.asker {
             Some(client) => Act::Asks(Box::new(Asking {
                 client: client.clone(),
                 handoff: operation.handoff.to_owned(),
                 command: operation.command.clone(),
                 told: told.cloned(),
                 heard: died.is_none(),
+                apart,
             })),
             None => Act::Nothing,
         };
         let (line, side) = place;
         self.cues.push(((line, side, looked), Cue { line, clock, act }));
         Ok(())
+    }
+
+    /// Whether another hub had to do with the store while this operation had.
+    fn overlaps(&self, number: u32) -> bool {
+        let mut effects = Vec::new();
+        for line in &self.trace.lines {
+            if let Event::Effect { operation, .. } | Event::Hears { operation } = &line.event {
+                effects.push((*operation, &line.host));
+            }
+        }
+        let own = |(operation, _): &(u32, &String)| *operation == number;
+        let (first, last) = (effects.iter().position(own), effects.iter().rposition(own));
+        let (Some(first), Some(last)) = (first, last) else { return false };
+        let mut between = effects.iter().take(last).skip_while(|effect| !own(effect));
+        effects.get(first).is_some_and(|(_, host)| between.any(|(_, other)| other != host))
     }
 
     /// Whether anything else was decided about its handoff meanwhile.
@@ -308,6 +370,14 @@ impl<'t> Writer<'t> {
                 && matches!(&line.event, Event::Effect { effect: EffectKind::Load, record, .. }
                     if record.as_ref().is_none_or(|record| record.handoff == operation.handoff))
         })
+    }
+}
+
+/// The nonce of an accept, and of what.
+const fn attempt<'t>(operation: &Operation<'t>) -> Option<(&'t str, u8)> {
+    match operation.command {
+        Ask::Accept { attempt, .. } => Some((operation.handoff, *attempt)),
+        Ask::Start { .. } | Ask::Complete { .. } | Ask::Reject { .. } | Ask::Sweep => None,
     }
 }
 
