@@ -3,6 +3,7 @@
 //! One crate, so that what its parts share is compiled once and what nobody uses is seen.
 #![expect(clippy::panic, reason = "a test fails by panicking, and says what it found")]
 
+mod conform;
 mod full_disk;
 mod handoffs;
 mod harness;

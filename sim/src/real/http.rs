@@ -98,6 +98,15 @@ impl Connection {
         self.stream.get_mut().write_all(&bytes)
     }
 
+    /// Waits until the answer to what was sent last has begun to come, and reads nothing of it: whoever drops the
+    /// connection now has lost an answer that was given.
+    ///
+    /// # Errors
+    /// Those of the socket, and that no answer comes.
+    pub fn answered(&mut self) -> io::Result<()> {
+        if self.stream.fill_buf()?.is_empty() { Err(wrong("an answer, and not the end")) } else { Ok(()) }
+    }
+
     /// Reads the whole answer to what was sent last.
     ///
     /// # Errors
