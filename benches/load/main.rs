@@ -1,7 +1,6 @@
 //! Load: asks a running hub for much, over plain sockets, and says how long that took; and makes a data directory large.
 //!
 //! It starts no hub. `scripts/flushes` and `scripts/large` do, and hold the figures against limits.
-#![expect(clippy::panic, reason = "a bench that cannot go on has failed")]
 
 mod fill;
 mod lifecycles;
@@ -12,16 +11,13 @@ mod ambient;
 #[expect(dead_code, reason = "the tests need more of it")]
 #[path = "../../tests/system/support/artifacts.rs"]
 mod artifacts;
-#[expect(dead_code, reason = "the tests need more of it")]
-#[path = "../../tests/system/support/http.rs"]
-mod http;
 
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use http::{Connection, Response};
+use handoff_sim::real::http::{Connection, Response};
 
 const USAGE: &str = "\
 usage: load lifecycles --hub URL --bob TOKEN --alice TOKEN [--lifecycles N] [--connections N] [--poll yes]

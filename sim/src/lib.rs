@@ -8,3 +8,4 @@
 
 pub mod chance;
 pub mod linear;
+pub mod real;

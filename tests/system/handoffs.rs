@@ -58,7 +58,7 @@ impl World {
 
 #[track_caller]
 fn refused(response: &Response, status: u16, reason: &str) -> Value {
-    let problem = response.json();
+    let problem = response.json().expect("JSON");
     assert_eq!((response.status, problem["reason"].as_str()), (status, Some(reason)), "{}", response.text());
     assert_eq!(response.header("content-type"), "application/problem+json");
     assert_eq!(problem["type"], format!("/problems/{reason}"));
@@ -97,7 +97,7 @@ fn sixty_four_concurrent_accepts_have_one_winner_who_may_ask_again() {
     }
     let (claim, first) = &won[0];
     let again = world.act("h", "accept", &json!({ "claim_id": claim }));
-    assert_eq!((again.status, again.json()), (200, first.json()));
+    assert_eq!((again.status, again.json().expect("JSON")), (200, first.json().expect("JSON")));
     assert_eq!(world.names("claimed").len(), 1);
 }
 
@@ -191,7 +191,7 @@ fn every_name_of_every_route_does_the_same() {
             };
             let answer = world.hub.request(&world.alice, "POST", &path, body.to_string().as_bytes());
             assert_eq!(answer.status, 200, "{path}: {}", answer.text());
-            answer.json()
+            answer.json().expect("JSON")
         };
         let claimed = post("accept", &ids[0], json!({ "claim_id": "c", "agent": "alice" }));
         assert_eq!((&claimed["status"], &claimed["claim_id"]), (&json!("claimed"), &json!("c")));
@@ -203,13 +203,17 @@ fn every_name_of_every_route_does_the_same() {
         let none = world.hub.request(&world.alice, "GET", poll, b"");
         assert_eq!((none.status, none.body.len()), (204, 0));
     }
-    let one = world.hub.request(&world.bob, "GET", "/v1/handoffs/a-0?include=artifact", b"").json();
+    let one =
+        world.hub.request(&world.bob, "GET", "/v1/handoffs/a-0?include=artifact", b"").json().expect("JSON");
     assert_eq!(
         (&one["handoff_id"], &one["status"], &one["result"]),
         (&json!("a-0"), &json!("completed"), &json!({ "ok": true }))
     );
-    let list =
-        world.hub.request(&world.bob, "GET", "/v1/handoffs?status=rejected&target_agent=alice", b"").json();
+    let list = world
+        .hub
+        .request(&world.bob, "GET", "/v1/handoffs?status=rejected&target_agent=alice", b"")
+        .json()
+        .expect("JSON");
     assert_eq!(list["handoffs"].as_array().map(Vec::len), Some(3));
 }
 
@@ -276,12 +280,13 @@ fn what_is_acknowledged_survives_a_kill() {
     let hub = Hub::start(&binary, dir.path(), &[]);
     let again = post(&hub, &alice, "/v1/handoffs/c/accept", br#"{"claim_id":"x"}"#);
     assert_eq!(
-        (again.status, again.json()),
-        (200, claimed.json()),
+        (again.status, again.json().expect("JSON")),
+        (200, claimed.json().expect("JSON")),
         "the winner is answered as the first time"
     );
-    let status =
-        |id: &str| hub.request(&bob, "GET", &format!("/v1/handoffs/{id}"), b"").json()["status"].clone();
+    let status = |id: &str| {
+        hub.request(&bob, "GET", &format!("/v1/handoffs/{id}"), b"").json().expect("JSON")["status"].clone()
+    };
     assert_eq!(
         ["p", "c", "d", "r"].map(status),
         ["pending", "claimed", "completed", "rejected"].map(|s| json!(s))
@@ -505,7 +510,11 @@ fn a_repeated_start_is_answered_also_when_its_target_is_gone() {
     assert_eq!(started.status, 201);
     assert_eq!(run(&binary, &["token", "revoke", "alice", "--data", &data]).status.code(), Some(0));
     let again = world.start(&first);
-    assert_eq!((again.status, again.json()), (200, started.json()), "the same as the first time");
+    assert_eq!(
+        (again.status, again.json().expect("JSON")),
+        (200, started.json().expect("JSON")),
+        "the same as the first time"
+    );
     assert_eq!(refused(&world.start(&other), 422, "invalid")["field"], "to_agent");
 }
 

@@ -5,10 +5,11 @@ pub(crate) mod artifacts;
 pub(crate) mod chance;
 pub(crate) mod disk;
 pub(crate) mod history;
-pub(crate) mod http;
 pub(crate) mod hub;
 pub(crate) mod session;
 pub(crate) mod witness;
+
+pub(crate) use handoff_sim::real::http;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -85,10 +85,10 @@ impl<'a> Session<'a> {
 #[track_caller]
 pub(crate) fn heard(response: &Response) -> Heard {
     if matches!(response.status, 200 | 201) {
-        return Heard::Done(response.status, response.json());
+        return Heard::Done(response.status, response.json().expect("JSON"));
     }
     assert_eq!(response.header("content-type"), "application/problem+json", "{response:?}");
-    let problem = response.json();
+    let problem = response.json().expect("JSON");
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{problem}");
     match response.status {
         503 => {

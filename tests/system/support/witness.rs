@@ -73,7 +73,7 @@ fn look(session: &mut Session<'_>, told: &mut Told, files: &Files) -> Vec<String
     let (record, artifact) = match response.status {
         404 => (None, Vec::new()),
         200 => {
-            let mut record = response.json();
+            let mut record = response.json().expect("JSON");
             record.as_object_mut().expect("an object").remove("artifact");
             (Some(record), verbatim(&response.body).to_vec())
         }

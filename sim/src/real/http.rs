@@ -1,5 +1,5 @@
-//! A plain HTTP/1.1 client over one socket: what it sends and reads is visible here, and it shares no code with
-//! the server under test.
+//! A plain HTTP/1.1 client over one socket, which blocks: what it sends and reads is visible here, and it shares no code
+//! with the server under test.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -12,32 +12,42 @@ const SILENCE: Duration = Duration::from_secs(90);
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
+pub struct Response {
+    /// The status code.
+    pub status: u16,
     /// By lower-case name; of a repeated one the last.
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
+    pub headers: BTreeMap<String, String>,
+    /// The whole body, its chunks put together.
+    pub body: Vec<u8>,
 }
 
 impl Response {
     /// A header's value, "" when absent.
-    pub(crate) fn header(&self, name: &str) -> &str {
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(&name.to_ascii_lowercase()).map_or("", String::as_str)
     }
 
     /// The body as text, for messages and assertions.
-    pub(crate) fn text(&self) -> String {
+    #[must_use]
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
     /// The body as JSON.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("not JSON ({e}): {self:?}"))
+    ///
+    /// # Errors
+    /// When it is none; the message shows the whole answer.
+    pub fn json(&self) -> io::Result<serde_json::Value> {
+        serde_json::from_slice(&self.body).map_err(|error| wrong(format!("JSON ({error}): {self:?}")))
     }
 }
 
 /// Sends one request on a connection of its own and reads the whole answer.
-pub(crate) fn request(
+///
+/// # Errors
+/// Those of the socket, and an answer that is cut short or no HTTP. The server may have got the request all the same.
+pub fn request(
     to: SocketAddr,
     method: &str,
     path: &str,
@@ -58,19 +68,25 @@ pub(crate) fn request(
 
 /// A connection that is kept: one request after the other. After an error it is of no use any more.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     to: SocketAddr,
     stream: BufReader<TcpStream>,
 }
 
 impl Connection {
     /// Connects.
-    pub(crate) fn open(to: SocketAddr) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn open(to: SocketAddr) -> io::Result<Self> {
         Ok(Self { to, stream: BufReader::new(connect(to)?) })
     }
 
     /// Sends one request. From here on, whatever happens, the server may have got it.
-    pub(crate) fn send(
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn send(
         &mut self,
         method: &str,
         path: &str,
@@ -83,7 +99,10 @@ impl Connection {
     }
 
     /// Reads the whole answer to what was sent last.
-    pub(crate) fn receive(&mut self, method: &str) -> io::Result<Response> {
+    ///
+    /// # Errors
+    /// Those of the socket, and an answer that is cut short or no HTTP.
+    pub fn receive(&mut self, method: &str) -> io::Result<Response> {
         read_response(&mut self.stream, method)
     }
 }
@@ -101,7 +120,10 @@ fn head(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], leng
 }
 
 /// Sends these bytes, whatever they are, ends the sending side, and gives back all that comes.
-pub(crate) fn raw(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// Those of the socket, when nothing came.
+pub fn raw(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = connect(to)?;
     stream.write_all(bytes)?;
     stream.shutdown(Shutdown::Write)?;
@@ -110,14 +132,20 @@ pub(crate) fn raw(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
 
 /// The same, but the sending side stays open: a server may take its end for that of the client, and not answer. The
 /// bytes must ask for the connection to be closed.
-pub(crate) fn raw_and_open(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// Those of the socket, when nothing came.
+pub fn raw_and_open(to: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = connect(to)?;
     stream.write_all(bytes)?;
     rest(stream)
 }
 
 /// Sends these bytes, which are two requests, tells when the first is answered, and gives back what comes then.
-pub(crate) fn after_the_first(to: SocketAddr, bytes: &[u8], told: &Sender<()>) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// Those of the socket, and a first answer that is cut short or no HTTP.
+pub fn after_the_first(to: SocketAddr, bytes: &[u8], told: &Sender<()>) -> io::Result<Vec<u8>> {
     let mut stream = connect(to)?;
     stream.write_all(bytes)?;
     let mut stream = BufReader::new(stream);
@@ -146,7 +174,10 @@ fn connect(to: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Reads one response to a request by `method`: by chunks, by length, or to the end.
-pub(crate) fn read_response(from: &mut impl BufRead, method: &str) -> io::Result<Response> {
+///
+/// # Errors
+/// Those of the reader, and an answer that is cut short or no HTTP.
+pub fn read_response(from: &mut impl BufRead, method: &str) -> io::Result<Response> {
     let first = line(from)?;
     let status = first
         .strip_prefix("HTTP/1.1 ")
