@@ -7,5 +7,6 @@
 #![warn(missing_docs)]
 
 pub mod chance;
+pub mod histories;
 pub mod linear;
 pub mod real;
