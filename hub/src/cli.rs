@@ -3,6 +3,8 @@
 
 mod fsck;
 mod log;
+#[cfg(feature = "testing")]
+mod testing;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -12,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use handoff_kernel::ident::AgentId;
+use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::time::Millis;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,6 +27,8 @@ use crate::server::{Server, say, token_command, written};
 use crate::tokens::{Added, Scope, Token, TokenFile};
 pub use fsck::{FsckOptions, run as fsck};
 pub use log::{LogCommand, log};
+#[cfg(feature = "testing")]
+pub use testing::{law, serve_for_tests};
 
 /// How to run the hub.
 #[derive(Debug, Args)]
@@ -100,25 +105,7 @@ fn duration(text: &str) -> Result<Millis, String> {
 #[must_use]
 pub fn serve(options: &ServeOptions) -> ExitCode {
     let config = options.config();
-    ended(in_runtime(run(&config, options.listen, SystemClock::start(), |server| server)))
-}
-
-/// `serve` with what tests may bend.
-#[cfg(feature = "testing")]
-#[must_use]
-pub fn serve_for_tests(
-    options: &ServeOptions,
-    clock: Option<crate::clock::TestClock>,
-    janitor: bool,
-) -> ExitCode {
-    let config = Config { janitor, ..options.config() };
-    ended(match clock {
-        None => in_runtime(run(&config, options.listen, SystemClock::start(), |server| server)),
-        Some(clock) => {
-            let told = clock.clone();
-            in_runtime(run(&config, options.listen, clock, |server| server.on_test_clock(told)))
-        }
-    })
+    ended(in_runtime(run(Protocol, &config, options.listen, SystemClock::start(), |server| server)))
 }
 
 /// `token add | list | revoke`.
@@ -185,7 +172,8 @@ fn table(tokens: &[Token]) -> String {
 }
 
 /// Runs a hub until it is told to stop.
-async fn run<C: Clock + Send + 'static>(
+async fn run<C: Clock + Send + 'static, L: Law + Send + 'static>(
+    law: L,
     config: &Config,
     listen: SocketAddr,
     clock: C,
@@ -193,7 +181,7 @@ async fn run<C: Clock + Send + 'static>(
 ) -> Result<(), String> {
     // Before anybody can know that it is there, and so ask it to stop.
     let stop = stop_signals().map_err(|error| format!("Signals cannot be heard: {error}."))?;
-    let server = prepare(Server::start(config, listen, clock).await.map_err(|error| error.to_string())?);
+    let server = prepare(Server::under(law, config, listen, clock).await.map_err(|error| error.to_string())?);
     if server.knows_nobody() {
         let program = std::env::args().next().unwrap_or_else(|| "handoff-hub".to_owned());
         let command = token_command(&program, "NAME", &config.data);

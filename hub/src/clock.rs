@@ -1,6 +1,6 @@
 //! The hub's clock: it decides, and it never steps back.
 
-use handoff_kernel::law::{Law as _, Protocol};
+use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::time::{Millis, Time};
 
 /// Where time comes from. The real one is in `ambient`; tests and the simulator bring their own.
@@ -14,7 +14,8 @@ pub trait Clock {
 
 /// `max(wall clock, newest time ever decided with)`: what has once been overdue stays so.
 #[derive(Debug)]
-pub struct DecidingClock<C> {
+pub struct DecidingClock<C, L = Protocol> {
+    law: L,
     source: C,
     newest: Time,
 }
@@ -22,12 +23,19 @@ pub struct DecidingClock<C> {
 impl<C: Clock> DecidingClock<C> {
     /// Goes on from the newest time that was ever decided with.
     pub const fn new(source: C, newest: Time) -> Self {
-        Self { source, newest }
+        Self::under(Protocol, source, newest)
+    }
+}
+
+impl<C: Clock, L: Law> DecidingClock<C, L> {
+    /// The same, as this law has it.
+    pub const fn under(law: L, source: C, newest: Time) -> Self {
+        Self { law, source, newest }
     }
 
     /// The time to decide with, now.
     pub fn now(&mut self) -> Time {
-        self.newest = Protocol.decides_at(self.source.wall(), self.newest);
+        self.newest = self.law.decides_at(self.source.wall(), self.newest);
         self.newest
     }
 

@@ -35,6 +35,7 @@ use std::io;
 use std::sync::Arc;
 
 use handoff_kernel::ident::{AgentId, HandoffId, Wire};
+use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::operation::{Stored, Version};
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::time::Time;
@@ -49,7 +50,7 @@ use index::{Index, Live};
 use journal::Journal;
 use neighbour::Stray;
 pub use neighbour::{Adoption, Noticed};
-pub use open::{OpenError, Opened, Options};
+pub use open::{OpenError, Options, own_disk};
 use place::{Place, directory};
 pub use slip::{Slip, Slips};
 
@@ -96,7 +97,8 @@ pub enum Loaded {
 
 /// The state, which is a set of directories.
 #[derive(Debug)]
-pub struct DirectoryStore<D: Disk = RealDisk> {
+pub struct DirectoryStore<D: Disk = RealDisk, L: Law = Protocol> {
+    law: L,
     disk: D,
     journal: Journal<D::File>,
     /// The directories are being flushed, so that the journal's other file may be filled anew.
@@ -110,18 +112,18 @@ pub struct DirectoryStore<D: Disk = RealDisk> {
     /// It has been told that the log or a checkpoint has to wait.
     behind: bool,
     slips: Slips,
-    index: Index,
+    index: Index<L>,
     watch: neighbour::Watch,
     round: retain::Round<D::Walk>,
     /// A failed flush is final.
     down: Option<StoreDown>,
     /// The journal took no more when it was last asked to.
     full: bool,
-    come_by: Vec<HandoffId>,
+    noticed: Vec<Noticed>,
     notes: Vec<String>,
 }
 
-impl<D: Disk> DirectoryStore<D> {
+impl<D: Disk, L: Law> DirectoryStore<D, L> {
     /// The record of this id, by the live index or by the terminal directories.
     ///
     /// # Errors
@@ -190,9 +192,9 @@ impl<D: Disk> DirectoryStore<D> {
         self.index.next_deadline()
     }
 
-    /// The handoffs that a list came by and that a same-host agent has moved: an [`Adoption`] awaits each.
-    pub fn take_come_by(&mut self) -> Vec<HandoffId> {
-        std::mem::take(&mut self.come_by)
+    /// What has happened since this was last asked, and no command asked for, in order.
+    pub fn take_noticed(&mut self) -> Vec<Noticed> {
+        std::mem::take(&mut self.noticed)
     }
 
     /// Why nothing is acknowledged any more, if that is so.
@@ -236,9 +238,10 @@ impl<D: Disk> DirectoryStore<D> {
         after: Option<Cursor>,
         now: Time,
     ) -> Result<Page, Unreadable> {
+        let law = self.law.clone();
         let wanted = |record: &Record<Wire>| {
             record.status() == filter.status
-                && (record.author == *by || record.target == *by)
+                && law.is_party(record, by)
                 && filter.target.is_none_or(|target| record.target == target)
                 && filter.author.is_none_or(|author| record.author == author)
         };
@@ -286,7 +289,7 @@ impl<D: Disk> DirectoryStore<D> {
             match self.load(id, now)? {
                 Loaded::Known(Some(stored)) if wanted(&stored.record) => page.records.push(stored.record),
                 Loaded::Known(_) => {}
-                Loaded::Adopt(_) => self.come_by.push(*id),
+                Loaded::Adopt(_) => self.noticed.push(Noticed::Moved(*id)),
             }
         }
         Ok(page)

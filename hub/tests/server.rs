@@ -343,3 +343,68 @@ async fn a_claim_with_a_ttl_says_when_it_lapses_and_a_completed_story_tells_all(
     assert_eq!(story["history"][2]["at"], completed["completed_at"]);
     hub.end().await.unwrap();
 }
+
+#[test]
+fn what_ships_takes_no_law() {
+    let mut hub = std::process::Command::new(env!("CARGO_BIN_EXE_handoff-hub"));
+    let refused = hub.args(["serve", "--law", "protocol"]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("unexpected argument '--law'"), "{said}");
+}
+
+#[cfg(feature = "testing")]
+mod law {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+
+    fn serve(law: &str, data: &std::path::Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_handoff-hub-testing"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--law", law, "--data"]).arg(data);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// A process that ends with the test, however that ends.
+    struct Ends(Child);
+
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_hub_for_tests_decides_as_its_law_has_it() {
+        for (law, second) in [("protocol", 409), ("bytes_ignored", 200)] {
+            let data = tempfile::tempdir().unwrap();
+            let mut process = Ends(serve(law, data.path()).spawn().unwrap());
+            let mut line = String::new();
+            BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let address = line.trim().strip_prefix("listening on http://").unwrap().parse().unwrap();
+            let (stop, stopped) = oneshot::channel();
+            let running = tokio::spawn(async {
+                let _ = stopped.await;
+                Ok(())
+            });
+            let hub = Hub { data, address, stop, running };
+            let [bob, _] = hub.pair();
+            assert_eq!(hub.send("POST", "/v1/handoffs", &bob, artifact("h")).await.status(), 201, "{law}");
+            let other = artifact("h").replace("\"x\"", "\"y\"");
+            assert_eq!(hub.send("POST", "/v1/handoffs", &bob, other).await.status(), second, "{law}");
+            hub.end().await.unwrap();
+        }
+    }
+
+    #[test]
+    fn a_law_that_nobody_knows_is_refused_with_those_that_there_are() {
+        let data = tempfile::tempdir().unwrap();
+        let refused = serve("gravity", data.path()).output().unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(said.contains("there is no such law") && said.contains("expires_at_deadline"), "{said}");
+    }
+}

@@ -1,9 +1,11 @@
 //! What a desk drives: the relay, seen from the thread that owns it. A test may put another machine there.
 
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::relay::{Committed, Ready, Relay};
 use crate::request::{Request, Ticket};
 use crate::store::StoreDown;
+use handoff_kernel::law::Law;
 use handoff_kernel::time::Millis;
 
 /// A machine that is asked, and answers in batches: what each of these means stands with [`Relay`]'s own.
@@ -32,7 +34,7 @@ pub trait Machine {
     fn close(self) -> (Committed, Result<(), Self::Down>);
 }
 
-impl<C: Clock> Machine for Relay<C> {
+impl<C: Clock, D: Disk, L: Law> Machine for Relay<C, D, L> {
     type Down = StoreDown;
 
     fn submit(&mut self, ticket: Ticket, request: Request) {

@@ -1,7 +1,7 @@
 //! Polls: what is shown to a target, and who waits for it.
 
 use handoff_kernel::ident::AgentId;
-use handoff_kernel::law::{Law as _, Protocol};
+use handoff_kernel::law::Law;
 use handoff_kernel::time::Millis;
 
 use super::Relay;
@@ -18,7 +18,7 @@ pub(super) struct Waiting {
     pub(super) until: Millis,
 }
 
-impl<C: Clock, D: Disk> Relay<C, D> {
+impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     pub(super) fn poll(&mut self, ticket: Ticket, by: AgentId, wait: Millis) {
         let (shown, passed_over) = self.oldest(&by);
         if shown.is_none() && wait > Millis(0) {
@@ -37,7 +37,7 @@ impl<C: Clock, D: Disk> Relay<C, D> {
         let (mut passed_over, mut unreadable) = (false, Vec::new());
         let mut shown = None;
         for record in self.store.pending_for(target) {
-            if !Protocol.open_to_claims(record, now) {
+            if !self.law.open_to_claims(record, now) {
                 passed_over = true;
                 continue;
             }
@@ -59,7 +59,7 @@ impl<C: Clock, D: Disk> Relay<C, D> {
     pub(super) fn wake(&mut self, target: &AgentId) {
         let tickets: Vec<_> =
             self.waiting.iter().filter(|(_, w)| w.target == *target).map(|(t, _)| *t).collect();
-        if tickets.is_empty() {
+        if tickets.is_empty() || !self.law.looks_again() {
             return;
         }
         let (Some(shown), passed_over) = self.oldest(target) else { return };

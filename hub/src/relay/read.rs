@@ -1,7 +1,7 @@
 //! Reads: one record, and its artifact, as far as the asker may know of it.
 
 use handoff_kernel::ident::{AgentId, HandoffId, Wire};
-use handoff_kernel::law::Protocol;
+use handoff_kernel::law::Law;
 use handoff_kernel::record::Record;
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::step::seen_by;
@@ -25,11 +25,11 @@ pub(super) struct Read {
 /// What a same-host agent does to a file in one rename is a claim and its end, at the most.
 const MOST_WAITS: u32 = 2;
 
-impl<C: Clock, D: Disk> Relay<C, D> {
+impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     /// Answers, but not before what a same-host agent did with the file has been taken note of.
     pub(super) fn read(&mut self, ticket: Ticket, read: Read) {
         let now = self.clock.now();
-        let waits = match self.store.load(&read.handoff, now) {
+        let waits = match self.load(&read.handoff, now) {
             Ok(Loaded::Adopt(_)) if self.busy.contains(&read.handoff) => true,
             Ok(Loaded::Adopt(adoption)) => self.adopt(&read.handoff, adoption, now),
             Ok(Loaded::Known(_)) | Err(_) => false,
@@ -64,12 +64,12 @@ impl<C: Clock, D: Disk> Relay<C, D> {
         artifact: bool,
     ) -> Result<Result<Story, Refusal>, Unreadable> {
         let now = self.clock.now();
-        let found = match self.store.load(handoff, now)? {
+        let found = match self.load(handoff, now)? {
             Loaded::Known(found) => found,
             // As it is on the books.
             Loaded::Adopt(_) => self.store.adopting(handoff),
         };
-        let record: Record<Wire> = match seen_by(&Protocol, found.as_ref().map(|stored| &stored.record), by) {
+        let record: Record<Wire> = match seen_by(&self.law, found.as_ref().map(|stored| &stored.record), by) {
             Ok(record) => record.clone(),
             Err(refusal) => return Ok(Err(refusal)),
         };

@@ -3,10 +3,9 @@
 use std::io;
 
 use super::notes::say;
-use crate::clock::Clock;
 use crate::link::Link;
+use crate::link::machine::Machine;
 use crate::link::slot::{Waiter, slot};
-use crate::relay::Relay;
 use crate::store::StoreDown;
 
 /// How the relay's thread ended; none if it went without a word.
@@ -16,7 +15,7 @@ pub(super) type Ended = Waiter<Result<(), StoreDown>>;
 ///
 /// # Errors
 /// When the system has no thread to give.
-pub(super) fn start<C: Clock + Send + 'static>(relay: Relay<C>) -> io::Result<(Link, Ended)> {
+pub(super) fn start<M: Machine<Down = StoreDown> + Send + 'static>(relay: M) -> io::Result<(Link, Ended)> {
     let (link, desk) = Link::to(relay);
     let (tell, ended) = slot();
     std::thread::Builder::new().name("relay".into()).spawn(move || tell.fill(desk.run(say)))?;
@@ -29,7 +28,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::clock::TestClock;
-    use crate::relay::Config;
+    use crate::relay::{Config, Relay};
     use crate::request::{Health, Reply, Request};
     use handoff_kernel::ident::AgentId;
     use handoff_kernel::time::{Millis, Time};

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use handoff_kernel::law::{Law, Protocol};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -34,7 +35,7 @@ use crate::clock::Clock;
 #[cfg(feature = "testing")]
 use crate::clock::TestClock;
 use crate::relay::{Config, Relay};
-use crate::store::{OpenError, StoreDown};
+use crate::store::{OpenError, StoreDown, own_disk};
 use crate::tokens::{Registry, TokenError, quoted};
 use handle::{Shared, handle};
 use limit::Polls;
@@ -129,7 +130,21 @@ impl Server {
         listen: SocketAddr,
         clock: C,
     ) -> Result<Self, StartError> {
-        let relay = Relay::open(config, clock).map_err(StartError::Data)?;
+        Self::under(Protocol, config, listen, clock).await
+    }
+
+    /// The same under this law, whatever that is.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub async fn under<C: Clock + Send + 'static, L: Law + Send + 'static>(
+        law: L,
+        config: &Config,
+        listen: SocketAddr,
+        clock: C,
+    ) -> Result<Self, StartError> {
+        let disk = own_disk(&config.data).map_err(StartError::Data)?;
+        let relay = Relay::under(law, disk, config, clock).map_err(StartError::Data)?;
         let tokens = Registry::open(&config.data).map_err(StartError::Tokens)?;
         let refused = |error| StartError::Listen(listen, error);
         let listener = TcpListener::bind(listen).await.map_err(refused)?;

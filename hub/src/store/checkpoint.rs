@@ -8,6 +8,7 @@
 
 use std::io;
 
+use handoff_kernel::law::Law;
 use handoff_kernel::time::Time;
 
 use super::files::Files as _;
@@ -23,7 +24,7 @@ pub(super) enum Room {
     Full(io::Error),
 }
 
-impl<D: Disk> DirectoryStore<D> {
+impl<D: Disk, L: Law> DirectoryStore<D, L> {
     /// Flushes the directories, and waits for it. Nothing is left to redo then.
     ///
     /// # Errors

@@ -9,6 +9,7 @@
 use std::io;
 
 use handoff_kernel::ident::{HandoffId, Wire};
+use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Effect, Outcome};
 use handoff_kernel::time::Time;
 
@@ -62,7 +63,7 @@ enum Applied {
     Refused(io::Error),
 }
 
-impl<D: Disk> DirectoryStore<D> {
+impl<D: Disk, L: Law> DirectoryStore<D, L> {
     /// Makes a batch and the mark durable with one flush, then carries the batch out.
     ///
     /// # Errors

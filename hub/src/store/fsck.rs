@@ -24,6 +24,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use handoff_kernel::ident::HandoffId;
+use handoff_kernel::law::Protocol;
 use handoff_kernel::record::Status;
 use handoff_kernel::time::Time;
 
@@ -266,7 +267,7 @@ fn check<D: Disk>(disk: D, path: &Path, repair: bool, wall: Time, said: &mut Sai
         let Hands::Looking(disk) = hands else { return Ok(()) };
         prepare(&disk, path, wall).map_err(Failed::Open)?;
         let (mut store, mark) =
-            DirectoryStore::begin(disk, path, Options::default(), wall).map_err(Failed::Open)?;
+            DirectoryStore::begin(Protocol, disk, path, Options::default(), wall).map_err(Failed::Open)?;
         for note in store.take_notes() {
             said.note("start", note, "So it said as it began");
         }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use handoff_kernel::ident::{AgentId, HandoffId, Wire};
-use handoff_kernel::law::{Law as _, Protocol};
+use handoff_kernel::law::Law;
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::time::Time;
 
@@ -28,14 +28,20 @@ pub(super) struct Live {
 }
 
 /// Live handoffs by id, by arrival for each target, and by deadline.
-#[derive(Debug, Default)]
-pub(super) struct Index {
+#[derive(Debug)]
+pub(super) struct Index<L> {
+    law: L,
     live: BTreeMap<HandoffId, Live>,
     pending: BTreeMap<AgentId, BTreeSet<(Time, HandoffId)>>,
     deadlines: BTreeSet<(Time, HandoffId)>,
 }
 
-impl Index {
+impl<L: Law> Index<L> {
+    /// With nothing in it.
+    pub(super) const fn under(law: L) -> Self {
+        Self { law, live: BTreeMap::new(), pending: BTreeMap::new(), deadlines: BTreeSet::new() }
+    }
+
     pub(super) fn get(&self, id: &HandoffId) -> Option<&Live> {
         self.live.get(id)
     }
@@ -53,9 +59,9 @@ impl Index {
         self.remove(&live.record.id);
         let record = &live.record;
         if record.status() == Status::Pending {
-            self.pending.entry(record.target).or_default().insert((Protocol.arrival(record), record.id));
+            self.pending.entry(record.target).or_default().insert((self.law.arrival(record), record.id));
         }
-        if let Some(deadline) = record.deadline().filter(|_| Protocol.sweeps(record)) {
+        if let Some(deadline) = record.deadline().filter(|_| self.law.sweeps(record)) {
             self.deadlines.insert((deadline, record.id));
         }
         self.live.insert(record.id, live);
@@ -65,7 +71,7 @@ impl Index {
         let live = self.live.remove(id)?;
         let record = &live.record;
         if let Some(pending) = self.pending.get_mut(&record.target) {
-            pending.remove(&(Protocol.arrival(record), record.id));
+            pending.remove(&(self.law.arrival(record), record.id));
             if pending.is_empty() {
                 self.pending.remove(&record.target);
             }

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::io;
 
 use handoff_kernel::command::Command;
-use handoff_kernel::ident::{AgentId, Digest, HandoffId};
-use handoff_kernel::law::Protocol;
+use handoff_kernel::ident::{Digest, HandoffId};
+use handoff_kernel::law::Law;
 use handoff_kernel::record::{Claim, State, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::{Rules, check_state};
@@ -46,13 +46,24 @@ pub(super) enum Stray {
     PutBack,
 }
 
-/// Something that a same-host agent did.
+/// Something that happened to a handoff, and that no command asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noticed {
-    /// It dropped a handoff for this target.
-    Arrived(AgentId),
-    /// It moved this handoff: an [`Adoption`] awaits at its next load.
+    /// Its file was found, and it is on the books now: a same-host agent dropped it; or the store has just been opened,
+    /// and nothing tells such a file from one that was there all along.
+    Arrived(HandoffId),
+    /// A same-host agent moved it: an [`Adoption`] awaits at its next load.
     Moved(HandoffId),
+    /// Retention removed it.
+    Removed(HandoffId),
+}
+
+/// A file that the index did not expect.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) id: HandoffId,
+    /// It is not where its record says: a same-host agent moved it.
+    pub(super) moved: bool,
 }
 
 /// How neighbours are watched.
@@ -83,7 +94,7 @@ pub(super) fn stray(live: &Live) -> Option<Stray> {
     }
 }
 
-impl<D: Disk> DirectoryStore<D> {
+impl<D: Disk, L: Law> DirectoryStore<D, L> {
     /// Whether the system tells what happens in the directories, so that they need not be listed often.
     #[must_use]
     pub const fn is_told(&self) -> bool {
@@ -92,22 +103,22 @@ impl<D: Disk> DirectoryStore<D> {
 
     /// Looks at what the system says has changed, and takes note of what the hub did not do itself. True when that is
     /// not all there may be: the directories must be listed.
-    pub fn follow_hints(&mut self, now: Time, noticed: &mut Vec<Noticed>) -> bool {
+    pub fn follow_hints(&mut self, now: Time) -> bool {
         let hints = self.disk.hints();
         for file in &hints.names {
             let (directory, name) = file.split_once('/').unwrap_or(("", file));
             let Some((id, place)) = Place::read(status_of(directory), name) else {
-                self.look_at(file, now, noticed);
+                self.look_at(file, now);
                 continue;
             };
             // Where the hub itself has put it, most of the time.
             let known = self.index.get(&id).map(|live| live.place);
             if known.is_some_and(|known| self.is_gone(&known.file(&id))) {
                 if self.look_again(&id, now) {
-                    noticed.push(Noticed::Moved(id));
+                    self.noticed.push(Noticed::Moved(id));
                 }
             } else if known != Some(place) {
-                self.look_at(file, now, noticed);
+                self.look_at(file, now);
             }
         }
         hints.lost
@@ -117,7 +128,7 @@ impl<D: Disk> DirectoryStore<D> {
     ///
     /// # Errors
     /// When a directory cannot be read now; the next call looks again.
-    pub fn notice(&mut self, now: Time) -> io::Result<Vec<Noticed>> {
+    pub fn notice(&mut self, now: Time) -> io::Result<()> {
         let (mut unexpected, mut missing) = (Vec::new(), Vec::new());
         for status in [Status::Pending, Status::Claimed] {
             let mut seen = 0;
@@ -142,16 +153,15 @@ impl<D: Disk> DirectoryStore<D> {
         let elsewhere = |live: &&Live| live.place.status().is_terminal();
         let gone = |live: &&Live| elsewhere(live) && self.is_gone(&live.place.file(&live.record.id));
         missing.extend(self.index.iter().filter(gone).map(|live| live.record.id));
-        let mut noticed = Vec::new();
         for id in missing {
             if self.look_again(&id, now) {
-                noticed.push(Noticed::Moved(id));
+                self.noticed.push(Noticed::Moved(id));
             }
         }
         for file in unexpected {
-            self.look_at(&file, now, &mut noticed);
+            self.look_at(&file, now);
         }
-        Ok(noticed)
+        Ok(())
     }
 
     /// Whether there is nothing of this name, for certain.
@@ -160,20 +170,22 @@ impl<D: Disk> DirectoryStore<D> {
     }
 
     /// Looks at a file that the index does not expect, if it is there.
-    fn look_at(&mut self, file: &str, now: Time, noticed: &mut Vec<Noticed>) {
+    fn look_at(&mut self, file: &str, now: Time) {
         if self.is_gone(file) {
             return;
         }
-        let Some((id, new)) = self.found(file, now) else { return };
+        let Some(found) = self.found(file, now) else { return };
         match self.settle(file) {
-            Ok(()) => noticed.push(new),
+            Ok(()) => {}
             // It has been moved on already, which the next look notices.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => noticed.push(new),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                self.index.remove(&id);
+                self.index.remove(&found.id);
                 self.notes.push(format!("{file} cannot be made durable, and is not served: {error}."));
+                return;
             }
         }
+        self.noticed.extend(found.moved.then_some(Noticed::Moved(found.id)));
     }
 
     /// Makes a file durable that a same-host agent wrote or moved: nothing that rests on it may be more so.
@@ -195,9 +207,9 @@ impl<D: Disk> DirectoryStore<D> {
 
     /// A file that the index does not expect. One that cannot be read now is told of once, and looked at again
     /// whenever its directory is listed; it holds up nobody else.
-    pub(super) fn found(&mut self, file: &str, now: Time) -> Option<(HandoffId, Noticed)> {
+    pub(super) fn found(&mut self, file: &str, now: Time) -> Option<Found> {
         match self.make_out(file, now) {
-            Ok(noticed) => noticed,
+            Ok(found) => found,
             Err(error) => {
                 if self.watch.told.insert(file.to_owned()) {
                     self.notes
@@ -208,7 +220,7 @@ impl<D: Disk> DirectoryStore<D> {
         }
     }
 
-    fn make_out(&mut self, file: &str, now: Time) -> io::Result<Option<(HandoffId, Noticed)>> {
+    fn make_out(&mut self, file: &str, now: Time) -> io::Result<Option<Found>> {
         let (directory, name) = file.split_once('/').unwrap_or(("", file));
         if name.starts_with('.') || !name.ends_with(".json") {
             // Somebody's temporary file: it becomes a handoff by a rename, or never.
@@ -225,7 +237,7 @@ impl<D: Disk> DirectoryStore<D> {
             // Asked after this one was seen: a file that is on its way is seen at both its names.
             let known = live.place.file(&id);
             if self.is_gone(&known) {
-                return Ok(self.look_again(&id, now).then_some((id, Noticed::Moved(id))));
+                return Ok(self.look_again(&id, now).then_some(Found { id, moved: true }));
             }
             self.quarantine(file, &format!("the handoff of this id is in {known}"), now)?;
             return Ok(None);
@@ -250,12 +262,7 @@ impl<D: Disk> DirectoryStore<D> {
         if !self.take_in(&id, place, now)? {
             return Ok(None);
         }
-        let Some(live) = self.index.get(&id) else { return Ok(None) };
-        let noticed = match stray(live) {
-            None => Noticed::Arrived(live.record.target),
-            Some(_) => Noticed::Moved(id),
-        };
-        Ok(Some((id, noticed)))
+        Ok(self.index.get(&id).map(|live| Found { id, moved: stray(live).is_some() }))
     }
 
     /// Finds the file of an id that is not in the index, wherever it lies under its plain name.
@@ -289,7 +296,7 @@ impl<D: Disk> DirectoryStore<D> {
             Err(error) => return Err(error),
         };
         let read = line::read(&contents.bytes, contents.modified.min(now))
-            .and_then(|told| vet(id, place, told, now));
+            .and_then(|told| vet(&self.law, id, place, told, now));
         let (told, unwritten) = match read {
             Ok(told) => told,
             Err(why) => {
@@ -309,6 +316,9 @@ impl<D: Disk> DirectoryStore<D> {
             self.disk.open(&file, Mode::Write)?.set_modified(now)?;
         }
         let artifact_bytes = told.artifact_bytes;
+        if !told.record.status().is_terminal() {
+            self.noticed.push(Noticed::Arrived(*id));
+        }
         self.index.put(Live { record: told.record, place, moved_from: None, len, artifact_bytes });
         Ok(true)
     }
@@ -426,7 +436,8 @@ fn status_of(name: &str) -> Status {
 }
 
 /// Whether a file is what its name and place say; and whether the name tells of a claim that no line does yet.
-pub(super) fn vet(
+pub(super) fn vet<L: Law>(
+    law: &L,
     id: &HandoffId,
     place: Place,
     mut told: line::Told,
@@ -438,7 +449,7 @@ pub(super) fn vet(
     }
     if record.status() == Status::Pending {
         let start = Command::Start { sender: record.author, artifact: told.start.clone() };
-        match step(&Protocol, None, &start, now) {
+        match step(law, None, &start, now) {
             // One that is overdue is taken in, and swept.
             Ok(_) | Err(Refusal::Expired) => {}
             Err(refusal) => return Err(refusal.to_string()),

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use handoff_kernel::ident::HandoffId;
+use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::record::Status;
 use handoff_kernel::time::Time;
 
@@ -135,55 +136,67 @@ impl DirectoryStore<RealDisk> {
     ///
     /// # Errors
     /// One sentence that says what to do.
-    pub fn open(path: &Path, options: Options, wall: Time) -> Result<(Self, Opened), OpenError> {
-        let disk = RealDisk::open(path).map_err(|error| {
-            let taken = error.kind() == io::ErrorKind::WouldBlock;
-            if taken {
-                OpenError::InUse(path.to_owned())
-            } else {
-                OpenError::Unusable(path.to_owned(), error)
-            }
-        })?;
-        Self::on(disk, path, options, wall)
+    pub fn open(path: &Path, options: Options, wall: Time) -> Result<(Self, Time), OpenError> {
+        Self::on(own_disk(path)?, path, options, wall)
     }
 }
 
-/// What a store knows when it has been opened.
-#[derive(Debug)]
-pub struct Opened {
-    /// The newest time that was ever decided with: the wall clock's, or later.
-    pub mark: Time,
-    /// What same-host agents did meanwhile.
-    pub noticed: Vec<Noticed>,
+/// The data directory of this path on the machine's own disk, made if it is missing, with its lock taken.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub fn own_disk(path: &Path) -> Result<RealDisk, OpenError> {
+    RealDisk::open(path).map_err(|error| {
+        let taken = error.kind() == io::ErrorKind::WouldBlock;
+        if taken { OpenError::InUse(path.to_owned()) } else { OpenError::Unusable(path.to_owned(), error) }
+    })
 }
 
 impl<D: Disk> DirectoryStore<D> {
-    /// Opens a data directory that errors call by this path: upgrades its format if need be, redoes what the journal
-    /// covers, and indexes the live handoffs.
+    /// Opens a data directory on this disk. See [`Self::under`].
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub fn on(disk: D, path: &Path, options: Options, wall: Time) -> Result<(Self, Time), OpenError> {
+        Self::under(Protocol, disk, path, options, wall)
+    }
+}
+
+impl<D: Disk, L: Law> DirectoryStore<D, L> {
+    /// Opens a data directory that errors call by this path, under this law: upgrades its format if need be, redoes what
+    /// the journal covers, and indexes the live handoffs. With it comes the newest time that was ever decided with: the
+    /// wall clock's, or later.
     ///
     /// # Errors
     /// One sentence that says what to do. Nothing that was acknowledged is lost; a crash meanwhile loses nothing either.
-    pub fn on(disk: D, path: &Path, options: Options, wall: Time) -> Result<(Self, Opened), OpenError> {
+    pub fn under(
+        law: L,
+        disk: D,
+        path: &Path,
+        options: Options,
+        wall: Time,
+    ) -> Result<(Self, Time), OpenError> {
         let unusable = |error: io::Error| OpenError::Unusable(path.to_owned(), error);
         prepare(&disk, path, wall)?;
         disk.sweep_out().map_err(unusable)?;
-        let (mut store, mark) = Self::begin(disk, path, options, wall)?;
-        let mut noticed = Vec::new();
+        let (mut store, mark) = Self::begin(law, disk, path, options, wall)?;
         // Claimed first: of two files of one id, the one that is further along stays.
         for status in [Status::Claimed, Status::Pending] {
             for name in store.disk.list(directory(status)).map_err(unusable)? {
                 let found = store.found(&format!("{}/{name}", directory(status)), mark);
-                noticed.extend(found.map(|(_, noticed)| noticed));
+                let moved = found.filter(|found| found.moved).map(|found| Noticed::Moved(found.id));
+                store.noticed.extend(moved);
             }
         }
         // Whatever rests on what was found is no more durable than it: one call for all of it.
         store.disk.flush_all().map_err(unusable)?;
-        Ok((store, Opened { mark, noticed }))
+        Ok((store, mark))
     }
 
     /// A store whose directories have all that the journal covers, in a directory that [`prepare`] has seen to. It has
     /// not looked at the handoffs yet.
     pub(super) fn begin(
+        law: L,
         mut disk: D,
         path: &Path,
         options: Options,
@@ -217,6 +230,7 @@ impl<D: Disk> DirectoryStore<D> {
         }
 
         let mut store = Self {
+            law: law.clone(),
             disk,
             journal,
             flushing: None,
@@ -226,12 +240,12 @@ impl<D: Disk> DirectoryStore<D> {
             unlogged: Vec::new(),
             behind: false,
             slips,
-            index: Index::default(),
+            index: Index::under(law),
             round: Round::default(),
             watch: Watch { told: BTreeSet::new(), works: watched },
             down: None,
             full: false,
-            come_by: Vec::new(),
+            noticed: Vec::new(),
             notes,
         };
         if covered.frames.is_empty() {

@@ -8,7 +8,7 @@
 use std::io;
 
 use handoff_kernel::ident::HandoffId;
-use handoff_kernel::law::{Law as _, Protocol};
+use handoff_kernel::law::Law;
 use handoff_kernel::time::{Millis, Time};
 
 use super::neighbour::Noticed;
@@ -34,7 +34,7 @@ impl<W> Default for Round<W> {
     }
 }
 
-impl<D: Disk> DirectoryStore<D> {
+impl<D: Disk, L: Law> DirectoryStore<D, L> {
     /// Whether every terminal handoff has been looked at since the store was opened.
     #[must_use]
     pub const fn has_gone_round(&self) -> bool {
@@ -46,12 +46,7 @@ impl<D: Disk> DirectoryStore<D> {
     ///
     /// # Errors
     /// When a directory or a file cannot be read, removed or made durable now; the next call goes on.
-    pub fn go_round(
-        &mut self,
-        retention: Option<Millis>,
-        now: Time,
-        noticed: &mut Vec<Noticed>,
-    ) -> io::Result<()> {
+    pub fn go_round(&mut self, retention: Option<Millis>, now: Time) -> io::Result<()> {
         let place = self.round.place;
         let directory = directory(place.status());
         let names = match &mut self.round.names {
@@ -75,7 +70,7 @@ impl<D: Disk> DirectoryStore<D> {
             };
             let Some(id) = id.filter(|id| self.index.get(id).is_none()) else { continue };
             // One that cannot be read must not keep the others.
-            match self.look_over(&id, place, retention, now, noticed) {
+            match self.look_over(&id, place, retention, now) {
                 Ok(true) => over.push(id),
                 Ok(false) => {}
                 Err(error) => result = Err(error),
@@ -98,7 +93,10 @@ impl<D: Disk> DirectoryStore<D> {
         let (mut removed, mut result) = (false, Ok(()));
         for id in over.iter().filter(|id| !self.covers.has(id)) {
             match self.disk.remove(&place.file(id)) {
-                Ok(()) => removed = true,
+                Ok(()) => {
+                    removed = true;
+                    self.noticed.push(Noticed::Removed(*id));
+                }
                 Err(error) => result = Err(error),
             }
         }
@@ -116,7 +114,6 @@ impl<D: Disk> DirectoryStore<D> {
         place: Place,
         retention: Option<Millis>,
         now: Time,
-        noticed: &mut Vec<Noticed>,
     ) -> io::Result<bool> {
         let file = place.file(id);
         let contents = match self.disk.read(&file, FILE_LIMIT) {
@@ -131,10 +128,10 @@ impl<D: Disk> DirectoryStore<D> {
         }
         if !told.record.status().is_terminal() {
             if self.take_in(id, place, now)? {
-                noticed.push(Noticed::Moved(*id));
+                self.noticed.push(Noticed::Moved(*id));
             }
             return Ok(false);
         }
-        Ok(retention.is_some_and(|retention| Protocol.may_remove(&told.record, retention, now)))
+        Ok(retention.is_some_and(|retention| self.law.may_remove(&told.record, retention, now)))
     }
 }

@@ -5,8 +5,8 @@ use handoff_kernel::record::{Rejection, State, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::time::Millis;
 
-use crate::world::{BEGIN, World, accepting, artifact, claim, id, refused};
-use handoff_hub::request::Reply;
+use crate::world::{BEGIN, World, accepting, agent, artifact, claim, id, refused};
+use handoff_hub::request::{Reply, Request};
 
 const MINUTE: Millis = Millis(60_000);
 
@@ -45,6 +45,18 @@ fn a_dropped_file_can_be_accepted_before_the_hub_has_listed_it() {
     let mut world = World::new();
     drop_file(&world, "handoff/h.json", &artifact("h", MINUTE, None), BEGIN.0);
     assert!(world.accept("h", claim("c")).is_ok());
+}
+
+#[test]
+fn a_poll_that_waits_is_shown_a_dropped_file_that_somebody_else_asked_for_first() {
+    let mut world = World::new();
+    let waiting = world.submit(Request::Poll { by: agent("alice"), wait: MINUTE });
+    let bytes = artifact("h", MINUTE, None);
+    drop_file(&world, "handoff/h.json", &bytes, BEGIN.0);
+    world.submit(Request::Get { by: agent("bob"), handoff: id("h"), artifact: false });
+    let replies = world.turn();
+    let shown = replies.iter().find(|(ticket, _)| *ticket == waiting).map(|(_, reply)| reply);
+    assert!(matches!(shown, Some(Reply::Polled(Some(shown))) if *shown.bytes == bytes), "{replies:?}");
 }
 
 #[test]

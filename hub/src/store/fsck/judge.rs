@@ -3,6 +3,7 @@
 use std::io;
 
 use handoff_kernel::ident::{HandoffId, Wire};
+use handoff_kernel::law::Protocol;
 use handoff_kernel::record::{Record, Status};
 use handoff_kernel::time::Time;
 
@@ -97,7 +98,7 @@ fn has_lines(bytes: &[u8], modified: Time) -> bool {
 /// What these bytes tell, when they stand under this name.
 fn whole(bytes: &[u8], id: &HandoffId, place: Place, modified: Time, now: Time) -> Result<Whole, line::Why> {
     let told = line::read(bytes, modified.min(now))?;
-    let (told, _) = vet(id, place, told, now)?;
+    let (told, _) = vet(&Protocol, id, place, told, now)?;
     let artifact_bytes = told.artifact_bytes;
     let live = Live { record: told.record, place, moved_from: None, len: bytes.len() as u64, artifact_bytes };
     let stray = stray(&live);
