@@ -16,7 +16,8 @@
 //!
 //! *Time.* Where the hub's clock stands is part of the state. Setting the clock is an operation like any other, and so is
 //! a restart, which sets it; so every answer is decided at the time that the clock had at the operation's moment, and
-//! times in answers must be right to the millisecond. Whoever records a history never sets the clock back.
+//! times in answers must be right to the millisecond. A hub never lets its clock step back; whoever sets it waits for that before
+//! it is set again, or the hub may not have decided by it.
 //!
 //! *The janitor.* A sweep is an operation that nobody asked for and that may happen at any moment, or never: every command
 //! holds the deadlines against the clock by itself, so only a read can tell that there was one, by the time on record. That a
@@ -119,6 +120,8 @@ impl Operation {
     fn only_looks(&self) -> bool {
         match (&self.asked, &self.heard) {
             (Asked::Get(..) | Asked::Poll(_), _) => true,
+            // A start that makes something is told so.
+            (Asked::Command(_, command), Heard::Verdict(_)) if command.name() == "start" => true,
             // A deadline that has passed may be taken note of by whoever is told so.
             (_, Heard::Verdict(Err(refusal))) => !matches!(refusal, Refusal::Expired | Refusal::ClaimExpired),
             (Asked::Command(..) | Asked::Clock(_), _) => false,

@@ -1,6 +1,6 @@
 //! The checker of histories, held against histories made by hand, against one that tries every order, and against laws
 //! that are bent.
-#![expect(clippy::unwrap_used, reason = "a panic is how a test says no")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test says no")]
 
 use handoff_kernel::command::{Answer, Command, Start};
 use handoff_kernel::ident::{AgentId, ClaimId, Digest, HandoffId, Wire};

@@ -133,13 +133,16 @@ impl Knowledge<'_> {
         }
     }
 
-    /// Where the clock is to stand next: at a deadline, right after one, or a little later.
+    /// Where the clock is to be set: to a deadline, right after one, or a little later; and now and then back, where the
+    /// hub must not follow.
     pub(super) fn step(&self, now: Time, chance: &mut Chance) -> Time {
+        if chance.permille(150) {
+            return Time(now.0.saturating_sub(chance.between(1, 1000)));
+        }
         let deadline = later(self.begun, *chance.pick(&DEADLINES[..3]));
         let ahead = [deadline, later(deadline, 1), later(now, 1), later(now, 1000), later(now, 1001)];
-        let next = *chance.pick(&ahead);
         // Never to where all of this history is overdue: that is for its end.
-        next.max(now).min(later(self.begun, LAST))
+        (*chance.pick(&ahead)).max(now).min(later(self.begun, LAST))
     }
 
     fn start(&self, which: usize, chance: &mut Chance) -> Ask {

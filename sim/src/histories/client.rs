@@ -134,15 +134,16 @@ impl<'a> Client<'a> {
         self.exchange(connected, ask, patience)
     }
 
-    /// A step of the clock. It is always waited for: were one under way when the next is asked for, the clock might go
-    /// back. A hub that is started again meanwhile begins where it was asked to stand.
+    /// A step of the clock. It is always waited for, so that the hub has decided by it when the next is asked for. A hub
+    /// that is started again meanwhile begins at the latest that was asked for.
     fn set_clock(&mut self, step: impl FnOnce(Time) -> Time, by: AgentId) -> Result<Heard, String> {
         // Not while the clock is held: whoever starts the hub waits for that.
         let connected = self.connect()?;
         let stage = self.stage;
         stage.set_clock(|now| {
-            *now = step(*now);
-            self.exchange(connected, &ask::clock(*now, by), Patience::Long)
+            let to = step(*now);
+            *now = to.max(*now);
+            self.exchange(connected, &ask::clock(to, by), Patience::Long)
         })
     }
 

@@ -167,3 +167,93 @@ fn claim_id(value: &Value) -> Result<Option<ClaimId>, String> {
     let read = value.as_str().map(ClaimId::parse).transpose();
     read.map_err(|error| format!("its claim_id {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn id() -> HandoffId {
+        HandoffId::parse("h").unwrap()
+    }
+
+    fn told(status: u16, body: &Value) -> Response {
+        Response { status, headers: Default::default(), body: body.to_string().into_bytes() }
+    }
+
+    fn accept() -> Asked {
+        let by = AgentId::parse("alice").unwrap();
+        Asked::Command(id(), Box::new(Command::Accept { by, claim_id: None, attempt: 0, receipt: None }))
+    }
+
+    fn get() -> Asked {
+        Asked::Get(id(), AgentId::parse("alice").unwrap())
+    }
+
+    fn shown() -> Value {
+        json!({
+            "handoff_id": "h", "from_agent": "bob", "to_agent": "alice", "status": "claimed",
+            "digest": Digest::of(b"").to_string(), "started_at": "2027-01-01T00:00:00Z",
+            "expires_at": "2027-01-01T00:00:01Z", "claim_ttl_seconds": 2,
+            "claim": { "claim_id": "c", "claimed_at": "2027-01-01T00:00:00.5Z" }, "claim_id": "c",
+            "receipts": { "accept": Mac([1; 32]).to_base64() },
+        })
+    }
+
+    #[test]
+    fn an_answer_is_read_whole() {
+        let body = json!({ "handoff_id": "h", "status": "claimed", "claim_id": null, "claimed_at": "1970-01-01T00:00:00.007Z" });
+        let claimed = Answer::Claimed { claim_id: None, claimed_at: Time(7), claim_expires_at: None };
+        assert_eq!(heard(&accept(), &told(200, &body)), Ok(Heard::Verdict(Ok(claimed))));
+        let refused = json!({ "reason": "already_claimed" });
+        assert_eq!(heard(&accept(), &told(409, &refused)), Ok(Heard::Verdict(Err(Refusal::AlreadyClaimed))));
+        let invalid = json!({ "reason": "invalid", "field": "claim_id" });
+        let expected = Heard::Verdict(Err(Refusal::Invalid(Field::ClaimId)));
+        assert_eq!(heard(&accept(), &told(422, &invalid)), Ok(expected));
+        assert_eq!(heard(&accept(), &told(503, &json!({}))), Ok(Heard::Unknown));
+        let Ok(Heard::Seen(Ok(record))) = heard(&get(), &told(200, &shown())) else {
+            panic!("it is a record")
+        };
+        let claim = record.claim().unwrap();
+        assert_eq!((claim.receipt, record.claim_ttl), (Some(Mac([1; 32])), Some(Millis(2000))));
+        assert_eq!(claim.at.since(record.started_at), Millis(500));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_as_it_should_be_is_an_error() {
+        let wrong = |asked: &Asked, status, body: Value, word: &str| {
+            let error = heard(asked, &told(status, &body)).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        };
+        let with = |field: &str, value: Value| {
+            let mut body = shown();
+            body[field] = value;
+            body
+        };
+        wrong(&get(), 200, with("handoff_id", json!("g")), "another handoff");
+        wrong(&get(), 200, with("status", json!("open")), "no such status");
+        wrong(&get(), 200, with("status", json!("pending")), "do not go together");
+        wrong(&get(), 200, with("started_at", json!("today")), "`started_at` is no time");
+        wrong(&get(), 200, with("receipts", json!({ "accept": "x" })), "no receipt");
+        wrong(&accept(), 200, with("claimed_at", json!(null)), "no `claimed_at`");
+        let pending = json!({ "handoff_id": "h", "status": "pending", "claimed_at": "1970-01-01T00:00:00Z" });
+        wrong(&accept(), 200, pending, "status is not claimed");
+        wrong(&accept(), 404, json!({ "reason": "no_such_route" }), "no protocol's refusal");
+        wrong(&Asked::Poll(AgentId::parse("alice").unwrap()), 200, json!({}), "a Handoff-Id");
+    }
+
+    #[test]
+    fn a_poll_shows_the_bytes_of_its_digest_and_no_others() {
+        let poll = Asked::Poll(AgentId::parse("alice").unwrap());
+        let shown = |digest: &str| {
+            let headers = [("handoff-id", "h"), ("handoff-digest", digest)];
+            let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            heard(&poll, &Response { status: 200, headers: headers.into(), body: b"bytes".to_vec() })
+        };
+        let digest = Digest::of(b"bytes");
+        assert_eq!(shown(&digest.to_string()), Ok(Heard::Shown(Some((id(), digest)))));
+        assert!(shown(&Digest::of(b"other").to_string()).unwrap_err().contains("of other bytes"));
+        let none = Response { status: 204, headers: Default::default(), body: Vec::new() };
+        assert_eq!(heard(&poll, &none), Ok(Heard::Shown(None)));
+    }
+}

@@ -143,19 +143,52 @@ impl<'a> Stage<'a> {
         result
     }
 
-    /// Gives what nobody heard the answer of its end, where the hub that was asked is dead. What was asked of a dead hub
-    /// was not asked.
+    /// The operations of a history that is over.
     pub(super) fn close(&self, recorded: Vec<Recorded>) -> Vec<Operation> {
-        let lives = lock(&self.hub);
-        let closed = recorded.into_iter().filter_map(|(mut operation, life)| {
-            if operation.heard == Heard::Unknown {
-                operation.returned = lives.deaths.get(life).copied();
-            }
-            let asked = operation.returned.is_none_or(|end| operation.called < end);
-            asked.then_some(operation)
-        });
-        let mut operations: Vec<_> = closed.collect();
-        operations.sort_unstable_by_key(|operation| operation.called);
-        operations
+        close(recorded, &lock(&self.hub).deaths)
+    }
+}
+
+/// Gives what nobody heard the answer of its end, where the hub that was asked is dead. What was asked of a hub that was
+/// dead already was not asked.
+fn close(recorded: Vec<Recorded>, deaths: &[u64]) -> Vec<Operation> {
+    let closed = recorded.into_iter().filter_map(|(mut operation, life)| {
+        if operation.heard == Heard::Unknown {
+            operation.returned = deaths.get(life).copied();
+        }
+        let asked = operation.returned.is_none_or(|end| operation.called < end);
+        asked.then_some(operation)
+    });
+    let mut operations: Vec<_> = closed.collect();
+    operations.sort_unstable_by_key(|operation| operation.called);
+    operations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_hub_did_not_answer_ends_with_it_and_what_it_was_asked_when_dead_was_never_asked() {
+        let operation = |called, returned, heard| Operation {
+            client: 1,
+            asked: Asked::Clock(BEGINNING),
+            called,
+            returned,
+            heard,
+        };
+        let recorded = vec![
+            (operation(5, None, Heard::Unknown), 1),
+            (operation(1, None, Heard::Unknown), 0),
+            (operation(4, None, Heard::Unknown), 0),
+            // Its answer was on the way when the hub died.
+            (operation(0, Some(9), Heard::Set), 0),
+        ];
+        let expected = [
+            operation(0, Some(9), Heard::Set),
+            operation(1, Some(3), Heard::Unknown),
+            operation(5, None, Heard::Unknown),
+        ];
+        assert_eq!(close(recorded, &[3]), expected);
     }
 }
