@@ -4,7 +4,7 @@
 //!
 //! One hub serves many histories, each with handoffs of its own. The seed draws what is asked and when the hub is killed;
 //! the threads' turns are the machine's. So a seed does not repeat a history, but a history that fails is kept, in a file, and
-//! [`linear`] judges it the same every time.
+//! [`linear`] judges it the same every time. The threads of this module are the only ones of the crate.
 
 mod ask;
 mod client;

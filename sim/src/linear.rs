@@ -107,7 +107,7 @@ impl Operation {
         }
     }
 
-    /// Whether it says something of this handoff.
+    /// Whether it says something of this handoff. A poll that shows one says nothing of the others.
     fn concerns(&self, handoff: &HandoffId) -> bool {
         match (&self.asked, &self.heard) {
             (Asked::Command(id, _) | Asked::Get(id, _), _) => id == handoff,

@@ -217,6 +217,13 @@ fn a_stale_read_has_no_order() {
 }
 
 #[test]
+fn a_poll_that_shows_other_bytes_has_no_order() {
+    let shows = |bytes: &[u8]| Heard::Shown(Some((handoff(), Digest::of(bytes))));
+    good(&[op(0..1, start(), made()), op(2..3, poll(), shows(b"bytes"))]);
+    bad(&[op(0..1, start(), made()), op(2..3, poll(), shows(b"other"))]);
+}
+
+#[test]
 fn two_reads_do_not_see_the_change_and_then_not() {
     let early = op(2..9, accept("one"), claimed("one", 0));
     let (old, new) = (seen(&[(start(), 0)]), seen(&[(start(), 0), (accept("one"), 0)]));
@@ -300,6 +307,9 @@ fn handoffs_are_judged_each_by_itself() {
     };
     let found = check(&both(op(4..5, accept("one"), claimed("one", 0))), CLOCK).unwrap();
     assert_eq!(found.orders.iter().map(|(_, order)| order.len()).collect::<Vec<_>>(), [3, 2]);
+    // And a poll that shows the one says nothing of the other.
+    let open = [op(0..1, start(), made()), other(op(0..1, start(), made())), op(60..61, poll(), shown())];
+    good(&open);
     let picture = bad(&both(other(op(4..5, accept("two"), claimed("two", 0)))));
     assert!(picture.contains("operations on other"), "{picture}");
 }

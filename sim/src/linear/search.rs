@@ -57,7 +57,7 @@ impl World {
                 let fits = match &operation.heard {
                     Heard::Shown(None) => open.is_none(),
                     Heard::Shown(Some((id, digest))) => {
-                        id != handoff || open.is_some_and(|record| record.digest == *digest)
+                        open.is_some_and(|record| (record.id, record.digest) == (*id, *digest))
                     }
                     Heard::Unknown => true,
                     Heard::Made(_) | Heard::Verdict(_) | Heard::Seen(_) | Heard::Set => false,
