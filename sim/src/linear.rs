@@ -226,7 +226,7 @@ fn one(
 ) -> Result<(Vec<Step>, usize), NotLinearizable> {
     let concerned: Vec<_> = (0..history.len()).filter(|&n| history[n].concerns(handoff)).collect();
     let operations: Vec<_> = concerned.iter().map(|&n| &history[n]).collect();
-    match search::search(handoff, &operations, clock) {
+    match search::search(&operations, clock) {
         Ok((order, states)) => {
             let in_history = |step| match step {
                 Step::Operation(n) => Step::Operation(concerned[n]),
@@ -235,8 +235,8 @@ fn one(
             Ok((order.into_iter().map(in_history).collect(), states))
         }
         Err(search::Stopped::NoOrder { at, states, .. }) => {
-            let kept = shortest(handoff, operations, clock, at);
-            let Err(search::Stopped::NoOrder { possible, .. }) = search::search(handoff, &kept, clock) else {
+            let kept = shortest(operations, clock, at);
+            let Err(search::Stopped::NoOrder { possible, .. }) = search::search(&kept, clock) else {
                 // Nothing was left out but what leaves it without an order.
                 return Err(NotLinearizable::TooManyStates(Box::new(*handoff)));
             };
@@ -250,19 +250,14 @@ fn one(
 }
 
 /// What was called before the moment `at`, without what only looks and can be left out.
-fn shortest<'a>(
-    handoff: &HandoffId,
-    operations: Vec<&'a Operation>,
-    clock: Time,
-    at: u64,
-) -> Vec<&'a Operation> {
+fn shortest(operations: Vec<&Operation>, clock: Time, at: u64) -> Vec<&Operation> {
     let mut kept: Vec<_> = operations.into_iter().filter(|operation| operation.called < at).collect();
     for n in (0..kept.len()).rev() {
         if !kept[n].only_looks() {
             continue;
         }
         let left_out = kept.remove(n);
-        let stopped = search::search(handoff, &kept, clock);
+        let stopped = search::search(&kept, clock);
         // It must be the same return that has no place.
         if !matches!(stopped, Err(search::Stopped::NoOrder { at: moment, .. }) if moment == at) {
             kept.insert(n, left_out);

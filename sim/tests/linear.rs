@@ -309,7 +309,7 @@ fn handoffs_are_judged_each_by_itself() {
     assert_eq!(found.orders.iter().map(|(_, order)| order.len()).collect::<Vec<_>>(), [3, 2]);
     // And a poll that shows the one says nothing of the other.
     let open = [op(0..1, start(), made()), other(op(0..1, start(), made())), op(60..61, poll(), shown())];
-    good(&open);
+    check(&open, CLOCK).unwrap();
     let picture = bad(&both(other(op(4..5, accept("two"), claimed("two", 0)))));
     assert!(picture.contains("operations on other"), "{picture}");
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use handoff_kernel::command::{Command, Start};
-use handoff_kernel::ident::{AgentId, HandoffId, Wire};
+use handoff_kernel::command::Command;
+use handoff_kernel::ident::{AgentId, Wire};
 use handoff_kernel::law::{Law as _, Protocol};
 use handoff_kernel::record::Record;
 use handoff_kernel::step::{Transition, seen_by, step};
@@ -25,7 +25,7 @@ pub(super) enum Stopped {
     TooManyStates,
 }
 
-/// What is the case at one moment: one handoff and the clock that decides about it.
+/// What is the case at one moment: the one handoff that the operations are about and the clock that decides about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct World {
     pub(super) now: Time,
@@ -34,7 +34,7 @@ pub(super) struct World {
 
 impl World {
     /// What is the case after this operation, if it is answered here as it was; none if it is not.
-    fn after(&self, handoff: &HandoffId, operation: &Operation) -> Option<Self> {
+    fn after(&self, operation: &Operation) -> Option<Self> {
         let record = self.record.as_ref();
         match &operation.asked {
             Asked::Clock(to) => {
@@ -74,7 +74,7 @@ impl World {
             Ok(Transition::Same(answer)) => (Ok(answer), None),
             Err(refusal) => (Err(refusal), None),
         };
-        let makes = next.is_some() && matches!(command, Command::Start { artifact: Start { .. }, .. });
+        let makes = next.is_some() && matches!(command, Command::Start { .. });
         let fits = match heard {
             Heard::Unknown => true,
             Heard::Made(made) => makes && answer.as_ref() == Ok(made),
@@ -107,7 +107,6 @@ struct Node {
 type Frontier = BTreeMap<Possible, usize>;
 
 struct Search<'a> {
-    handoff: &'a HandoffId,
     operations: &'a [&'a Operation],
     worlds: Vec<World>,
     numbers: BTreeMap<World, usize>,
@@ -121,14 +120,9 @@ struct Search<'a> {
     states: usize,
 }
 
-/// Looks for an order, and says how many states were visited.
-pub(super) fn search(
-    handoff: &HandoffId,
-    operations: &[&Operation],
-    clock: Time,
-) -> Result<(Vec<Step>, usize), Stopped> {
+/// Looks for an order of operations that all concern one handoff, and says how many states were visited.
+pub(super) fn search(operations: &[&Operation], clock: Time) -> Result<(Vec<Step>, usize), Stopped> {
     let mut search = Search {
-        handoff,
         operations,
         worlds: Vec::new(),
         numbers: BTreeMap::new(),
@@ -191,7 +185,7 @@ impl Search<'_> {
         }
         let from = &self.worlds[world];
         let after = match self.operations.get(n) {
-            Some(operation) => from.after(self.handoff, operation),
+            Some(operation) => from.after(operation),
             None => from.after_command(&Command::Sweep, &Heard::Unknown),
         };
         let after = after.map(|after| self.number(after));
