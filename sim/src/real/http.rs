@@ -82,6 +82,14 @@ impl Connection {
         Ok(Self { to, stream: BufReader::new(connect(to)?) })
     }
 
+    /// Waits for no more than this long, when it waits for more of an answer.
+    ///
+    /// # Errors
+    /// Those of the socket; a patience of zero is one.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        self.stream.get_ref().set_read_timeout(Some(patience))
+    }
+
     /// Sends one request. From here on, whatever happens, the server may have got it.
     ///
     /// # Errors
