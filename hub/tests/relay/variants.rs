@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use handoff_hub::relay::Config;
-use handoff_hub::relay::told::Told;
+use handoff_hub::relay::told::{Came, Told};
 use handoff_hub::request::{Filter, Reply, Request};
 use handoff_kernel::ident::HandoffId;
 use handoff_kernel::law::{Law, Protocol};
@@ -122,7 +122,8 @@ fn a_dropped_file_is_taken_in_as_the_law_has_it() {
 
 #[test]
 fn a_write_that_is_tried_again_as_it_is_comes_to_an_end() {
-    let mut world = with(Fault::ConflictRetriedAsIs);
+    let law = Variant::with(Fault::ConflictRetriedAsIs);
+    let mut world = World::under(law, |config| Config { listened: true, ..config });
     world.start(&artifact("h", MINUTE, None)).unwrap();
     world.submit(accepting("h", claim("c")));
     world.rename("handoff/h.json", "claimed/h.json");
@@ -130,6 +131,8 @@ fn a_write_that_is_tried_again_as_it_is_comes_to_an_end() {
     let [(_, Reply::Done(done))] = replies.as_slice() else { panic!("{replies:?}") };
     assert_eq!(done.verdict, Err(NotDone::Unavailable));
     assert!(world.relay.take_notes().iter().any(|note| note.contains("held up")));
+    let lost = |told: &&Told| matches!(told, Told::Effect { outcome: Came::Conflict, .. });
+    assert_eq!(world.relay.take_told().iter().filter(lost).count(), 16);
 }
 
 #[test]
