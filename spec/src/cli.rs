@@ -23,6 +23,7 @@ use handoff_spec::trace::Trace;
 use crate::run::{self, Format, Plan};
 
 mod mutants;
+mod validate;
 mod variant;
 
 /// Everything holds.
@@ -80,6 +81,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Shape::Text)]
         format: Shape,
     },
+    /// Say whether what a hub has written into its event log is a behaviour of the protocol, or the first line that is not
+    ValidateLog(validate::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -176,6 +179,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Mutants(args) => mutants::run(&args),
         Command::Variant(args) => variant::run(&args),
         Command::Trace { file, format } => trace(&file, format),
+        Command::ValidateLog(args) => validate::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

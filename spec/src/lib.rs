@@ -27,3 +27,4 @@ pub mod refinement;
 pub mod replay;
 pub mod second;
 pub mod trace;
+pub mod validate;
