@@ -89,7 +89,7 @@ type Known = Option<Record<Logged>>;
 
 /// Where no rule is broken by the step as it is told, the line is still that of none.
 const OF_NO_CHANGE: Broken =
-    Broken { rule: Rule::S10, how: "the event is that of no change there can be here" };
+    Broken { rule: Rule::S10, how: "it is the event of no change that there can be" };
 
 /// Deadlines are only ever held against the times at which something happened. So of all `expires_at` there could be,
 /// these times and the begin of time make all the difference; of all lengths of a claim, the shortest and none.
@@ -252,8 +252,12 @@ impl Told {
     /// The rules that this line breaks, whatever it was that the log does not tell.
     fn breaks(&self, known: &BTreeSet<Known>, deadlines: &Deadlines) -> Vec<Broken> {
         let commands = self.commands(deadlines);
-        let ways =
-            known.iter().flat_map(|before| commands.iter().map(move |command| (before.as_ref(), command)));
+        // What is no start happens to a handoff that is there, as far as anybody can tell.
+        let may_be = |before: &&Known| before.is_some() || self.kind == EventKind::Started;
+        let ways = known
+            .iter()
+            .filter(may_be)
+            .flat_map(|before| commands.iter().map(move |command| (before.as_ref(), command)));
         let broken = ways.map(|(before, command)| {
             let result = Ok(self.told(before, command));
             let step = Step { before, command, now: self.at, result: &result };

@@ -182,7 +182,8 @@ fn look(events: &Path) -> Result<Verdict, String> {
         in_order(life);
         from_start += u64::from(life.first().is_some_and(|first| first.kind == EventKind::Started));
         let Err(dead) = live(life, segments.first() == 1) else { continue };
-        if first_ill.as_ref().is_none_or(|(seq, _)| dead.seq < *seq) {
+        // Of one line, what rule it breaks tells more than that its time is wrong.
+        if first_ill.as_ref().is_none_or(|(seq, _)| dead.seq <= *seq) {
             let (broken, after, legal) = (dead.broken, dead.after, dead.legal);
             first_ill = Some((dead.seq, Wrong::Rules { broken, after, legal }));
         }
