@@ -51,23 +51,29 @@ fn field(body: &str, name: &str) -> String {
     json[name].as_str().unwrap_or_default().to_owned()
 }
 
+/// Milliseconds of the minute in which all of a log happened.
+fn ms(at: &str) -> u64 {
+    let (seconds, ms) = at[17..].trim_end_matches('Z').split_once('.').unwrap_or((&at[17..19], "0"));
+    seconds.parse::<u64>().unwrap() * 1000 + ms.parse::<u64>().unwrap()
+}
+
 /// The number of the first line that is no behaviour, by a table of our own that knows nothing of the kernel. Every
-/// artifact of these logs lives an hour, and no claim shorter than a second.
+/// artifact of these logs may live an hour, and a claim no less than a second.
 fn by_table(whole: bool, bodies: &[String]) -> Option<usize> {
-    let (mut lives, mut clock) = (BTreeMap::<String, (String, String)>::new(), String::new());
+    let (mut lives, mut clock) = (BTreeMap::<String, (&str, String, u64)>::new(), 0);
     for (n, body) in bodies.iter().enumerate() {
         let [at, event, id, claim] = ["at", "event", "handoff_id", "claim"].map(|name| field(body, name));
-        let event = if body.contains(r#""reason":"claim_expired""#) { "lapsed".to_owned() } else { event };
-        // As text, a whole second would come after its parts.
-        let at = if at.contains('.') { at } else { at.replace('Z', ".000Z") };
-        let known = lives.get(&id).map(|(state, claim)| (state.as_str(), claim.as_str()));
-        let held = |held: &str| held == claim;
-        let next = match (known, event.as_str()) {
+        let (at, by_lapse) = (ms(&at), body.contains(r#""reason":"claim_expired""#));
+        let event = if by_lapse { "lapsed" } else { &event };
+        let known = lives.get(&id).map(|(state, claim, since)| (*state, claim.as_str(), *since));
+        let next = match (known, event) {
             (None, "started") => "pending",
-            (None | Some(("pending", _)), "claimed") => "claimed",
-            (None | Some(("pending", _)), "expired") => "over",
-            (None | Some(("pending", _)), "rejected") if claim.is_empty() => "over",
-            (Some(("claimed", holder)), "completed" | "rejected" | "lapsed") if held(holder) => "over",
+            (None | Some(("pending", ..)), "claimed") => "claimed",
+            (None | Some(("pending", ..)), "rejected") if claim.is_empty() => "over",
+            (None, "expired") => "over",
+            (Some(("pending", _, since)), "expired") if at > since => "over",
+            (Some(("claimed", holder, _)), "completed" | "rejected") if holder == claim => "over",
+            (Some(("claimed", holder, since)), "lapsed") if holder == claim && at > since + 1000 => "over",
             (None, "completed" | "rejected" | "lapsed") if !whole => "over",
             _ => return Some(n),
         };
@@ -75,7 +81,7 @@ fn by_table(whole: bool, bodies: &[String]) -> Option<usize> {
             return Some(n);
         }
         clock = at;
-        lives.insert(id, (next.to_owned(), claim));
+        lives.insert(id, (next, claim, at));
     }
     None
 }

@@ -11,3 +11,4 @@ mod house;
 mod kills;
 mod support;
 mod tidy;
+mod validate_log;
