@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::slice::from_ref;
 
 use handoff_kernel::command::{Command, EventKind, Start};
 use handoff_kernel::ident::Digest;
@@ -224,8 +225,8 @@ fn a_log_whose_begin_is_gone_may_begin_anywhere_in_a_life_and_goes_on_from_there
         told(7, 2000, EventKind::ClaimExpired, None, a),
     ];
     for line in first {
-        assert!(live(&[line.clone()], true).is_err(), "{line:?}");
-        assert_eq!(live(&[line.clone()], false), Ok(()), "{line:?}");
+        assert!(live(from_ref(&line), true).is_err(), "{line:?}");
+        assert_eq!(live(from_ref(&line), false), Ok(()), "{line:?}");
         let again = Told { seq: 8, ..line.clone() };
         assert!(live(&[line, again], false).is_err());
     }
