@@ -151,6 +151,15 @@ fn lines_that_were_written_afterwards_are_taken_as_such_only_where_they_say_so()
     let fault = look(1, &unmarked).fault.unwrap();
     assert!(matches!(fault.wrong, Wrong::Clock { .. }), "{fault:?}");
     assert_eq!(fault.seq, 5, "the first that tells of a time before the one before it");
+    // One that was lost and written again at the end stands where it was.
+    let life = bodies("life");
+    for n in 0..life.len() {
+        let others = [&life[..n], &life[n + 1..]].concat();
+        let late = [&others[..], &[life[n].clone() + r#""recovered":true,"#]].concat();
+        assert_eq!(look(1, &late).fault, None, "{}", life[n]);
+        // Without the mark it stands where it is.
+        agrees(true, &[&others[..], &life[n..=n]].concat());
+    }
     // Each of them twice is once too often.
     for n in (0..all.len()).filter(|n| all[*n].contains("recovered")) {
         let doubled = [&all[..], &all[n..=n]].concat();

@@ -127,8 +127,10 @@ fn what_is_wrong_is_said_by_the_rule_that_it_breaks() {
     let started = || told(1, 1, EventKind::Started, bob, None);
     let claimed = || told(2, 2, EventKind::Claimed, alice, a);
     let moved = Told { to: "carol".into(), actor: Some("carol".into()), ..claimed() };
+    let of_another = Told { from: "carol".into(), ..claimed() };
+    let to_another = Told { to: "carol".into(), ..told(2, 2, EventKind::Expired, None, None) };
     let week = MAX_LIFETIME.0;
-    let cases: [(&str, Vec<Told>, Rule); 13] = [
+    let cases: [(&str, Vec<Told>, Rule); 15] = [
         ("claimed twice", vec![started(), claimed(), told(3, 3, EventKind::Claimed, alice, b)], Rule::S1),
         ("claimed by its author", vec![started(), told(2, 2, EventKind::Claimed, bob, a)], Rule::S2),
         (
@@ -166,6 +168,8 @@ fn what_is_wrong_is_said_by_the_rule_that_it_breaks() {
             Rule::S6,
         ),
         ("addressed to another", vec![started(), moved], Rule::S8),
+        ("from another", vec![started(), of_another], Rule::S8),
+        ("expired as somebody else's", vec![started(), to_another], Rule::S8),
         (
             "declined under a claim that nobody made",
             vec![started(), told(2, 2, EventKind::Rejected, alice, a)],
