@@ -107,8 +107,14 @@ pub struct Directory<L: Law> {
     limbo: Vec<Decided>,
     /// Whether something of the disk may fail, so that a hub may well refuse to start.
     ill: bool,
+    /// The last hub ended with a power cut.
+    cut_off: bool,
+    /// What same-host agents have dropped: nobody was told that it was started.
+    dropped: BTreeSet<HandoffId>,
     /// What same-host agents have moved.
     moved: BTreeSet<HandoffId>,
+    /// Reads may fail, so that a poll may not be shown what is there.
+    reads_fail: bool,
     /// How often a power cut was drawn for a hub that went down by itself.
     downs: u64,
 }
@@ -137,6 +143,9 @@ impl<L: Law> Directory<L> {
             tail: Tail::default(),
             limbo: Vec::new(),
             ill: false,
+            cut_off: false,
+            reads_fail: false,
+            dropped: BTreeSet::new(),
             moved: BTreeSet::new(),
             downs: 0,
         }
@@ -360,18 +369,25 @@ impl<L: Law> Directory<L> {
                     watch.coverage.crashes([u64::from(running.number)]);
                 }
             }
+            // Who died meanwhile could read nothing any more, and shows nothing to anybody.
+            Told::Polled { .. } if process.disk.is_dead() => {}
             Told::Polled { target, shown, waits, now, .. } => {
                 watch.reached.note(match (shown.is_some(), waits) {
                     (true, _) => Case::PollShown,
                     (false, true) => Case::PollWaits,
                     (false, false) => Case::PollEmpty,
                 });
-                watch.judge.polled(&target, shown.as_ref(), now);
+                // One whose file cannot be read holds up nobody else, and is not shown.
+                if !self.reads_fail {
+                    watch.judge.polled(&target, shown.as_ref(), now);
+                }
                 watch.story.tell(|| {
                     let (target, shown) = (target.to_string(), shown.map(|shown| shown.to_string()));
                     self.line(Some(now), trace::Event::Polls { target, shown })
                 });
             }
+            // What it has not made durable may be gone: it tells again, when it begins again, of what is not.
+            Told::Arrived { .. } if process.disk.is_dead() => {}
             Told::Arrived { record } => self.arrived(&record, watch),
             Told::Pruned { handoff } => {
                 watch.reached.note(Case::Pruned);
@@ -382,12 +398,13 @@ impl<L: Law> Directory<L> {
         }
     }
 
-    fn arrived(&self, record: &Record<Wire>, watch: &mut Watch<'_>) {
+    fn arrived(&mut self, record: &Record<Wire>, watch: &mut Watch<'_>) {
         if watch.judge.books().contains_key(&record.id) {
             // It was there before, and the hub has begun again.
             return;
         }
         watch.reached.note(Case::Dropped);
+        self.dropped.insert(record.id);
         watch.judge.arrived(record);
         if self.moved.contains(&record.id) {
             // It was moved on before the hub had seen it come.
@@ -515,7 +532,13 @@ impl<L: Law> Directory<L> {
             let event = trace::Event::Tells { does: does.to_owned(), with };
             Line::at(self.truth.now(), "neighbour", None, event)
         });
+        let early = self.cut_off && self.process.is_none();
         let done = match deed {
+            // Until the hub has begun again after a power cut, files may lie where they lay before. Whoever moves one
+            // then moves what the hub has moved already: the hub is to be started first (docs/operations.md).
+            Deed::Claims(_) | Deed::Completes(_) | Deed::Rejects(_) if early => {
+                Err(std::io::ErrorKind::WouldBlock.into())
+            }
             Deed::Drops(said) => self.drop_file(said),
             Deed::Claims(id) => {
                 self.disk.rename(&format!("handoff/{id}.json"), &format!("claimed/{id}.json"))
@@ -558,7 +581,10 @@ impl<L: Law> Directory<L> {
         let file = self.disk.open(&aside, Mode::Create)?;
         file.set_len(0)?;
         file.write_all_at(0, &made.bytes)?;
-        file.set_modified(on_the_wire(self.truth.now()))?;
+        // Long enough ago that no clock of this machine is ever before it: a file that is dated ahead counts as having
+        // arrived now, and after a restart that may be another now.
+        let ago = 2 * self.setup.epsilon + 1;
+        file.set_modified(on_the_wire(self.truth.now().saturating_sub(ago)))?;
         self.disk.rename(&aside, &format!("handoff/{}.json", said.handoff))
     }
 
@@ -585,6 +611,7 @@ impl<L: Law> Directory<L> {
         });
         watch.reached.note(Case::Trouble(trouble.ill));
         self.ill = true;
+        self.reads_fail |= trouble.ill == Ill::ReadFails;
         if let Some(fault) = trouble.ill.fault() {
             self.disk.fail(fault.after(trouble.after));
         }
@@ -619,6 +646,7 @@ impl<L: Law> Directory<L> {
     fn heal(&mut self, watch: &mut Watch<'_>) {
         watch.story.tell(|| Line::at(self.truth.now(), "disk 1", None, tells("heals", [])));
         self.ill = false;
+        self.reads_fail = false;
         if let Some(process) = &mut self.process {
             process.doom = None;
             process.disk.crash_at(u64::MAX);

@@ -24,6 +24,7 @@ pub mod judge;
 pub mod linear;
 pub mod live;
 pub mod network;
+pub mod races;
 pub mod reached;
 pub mod real;
 pub mod run;

@@ -364,7 +364,7 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
             // Asked after this one was seen: a file that is on its way is seen at both its names.
             if !self.is_gone(&known.file(id)) {
                 self.move_aside(&file, &format!("the handoff of this id is in {}", known.file(id)), now);
-            } else if elsewhere.is_some() || !self.tells_of(&file, id, Some(digest)) {
+            } else if elsewhere.is_some() || !self.may_tell_of(&file, id, digest) {
                 if !self.is_gone(&file) {
                     self.move_aside(&file, &format!("it is not the handoff {id}"), now);
                 }
@@ -373,6 +373,14 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
             }
         }
         elsewhere
+    }
+
+    /// Whether a file is this handoff, as far as can be told now. One that cannot be read is not put away for that.
+    fn may_tell_of(&self, file: &str, id: &HandoffId, digest: Digest) -> bool {
+        match self.disk.read(file, FILE_LIMIT) {
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => true,
+            Ok(_) | Err(_) => self.tells_of(file, id, Some(digest)),
+        }
     }
 
     /// Whether a file is this handoff, or another one that has taken its name.

@@ -73,9 +73,8 @@ pub(super) fn redo<D: Disk>(disk: &D, frames: &[Frame], slips: Slips) -> io::Res
         }
     }
     // What lost and is known to have lost is void. What may have lost and nobody was told of is of the last batch: a
-    // batch begins when the one before it has been carried out.
-    let last =
-        frames.iter().rev().find(|frame| !frame.entries.is_empty()).map_or(u64::MAX, |frame| frame.first);
+    // batch begins when the one before it has been carried out, and so does a frame that has a mark only.
+    let last = frames.last().filter(|frame| !frame.entries.is_empty()).map_or(u64::MAX, |frame| frame.first);
     let mut lost = BTreeSet::new();
     for (id, covered) in &handoffs {
         lost.extend(covered.redo(disk, id, last, slips)?);

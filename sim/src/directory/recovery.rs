@@ -9,6 +9,7 @@ use handoff_kernel::ident::HandoffId;
 use handoff_kernel::law::Law;
 use handoff_kernel::record::Status;
 use handoff_kernel::rules::Rule;
+use handoff_kernel::time::Millis;
 use handoff_spec::coverage::{Came, Then, Wrote};
 use handoff_spec::model::Breach;
 use handoff_spec::trace::{self, EffectKind, OutcomeKind};
@@ -48,11 +49,14 @@ impl<L: Law> Directory<L> {
     pub(super) fn die(&mut self, death: Death, watch: &mut Watch<'_>) {
         let Some(process) = self.process.take() else { return };
         process.disk.crash();
-        let Process { relay, disk, operations, .. } = process;
+        let Process { relay, disk, operations, held, .. } = process;
         drop(relay);
-        let mut gone = Vec::new();
-        for running in operations.into_values() {
+        let (mut gone, mut unfinished) = (Vec::new(), Vec::new());
+        for (operation, running) in operations {
             gone.push(running.number);
+            if !held.values().any(|(of, ..)| *of == operation) {
+                unfinished.push(u64::from(running.number));
+            }
             let number = u64::from(running.number);
             if let Some(decided) = running.decided {
                 let insert = watch.judge.books().get(&running.handoff).is_none();
@@ -79,8 +83,9 @@ impl<L: Law> Directory<L> {
                 watch.judge.gone(number);
             }
         }
-        watch.coverage.crashes(gone.iter().map(|number| u64::from(*number)));
+        watch.coverage.crashes(unfinished);
         watch.story.tell(|| self.line(None, trace::Event::Crashes { operations: gone }));
+        self.cut_off = death != Death::Killed;
         match death {
             Death::Killed => watch.reached.note(Case::Killed),
             Death::PowerCut(seed) => {
@@ -98,7 +103,7 @@ impl<L: Law> Directory<L> {
                 watch.reached.note(Case::PowerCut);
                 self.replace_disk(&image);
                 // The machine's new disk is well.
-                self.ill = false;
+                (self.ill, self.reads_fail) = (false, false);
             }
         }
     }
@@ -183,7 +188,18 @@ impl<L: Law> Directory<L> {
                 continue;
             }
             match (found, booked) {
-                (Some(found), _) => watch.judge.found(&found),
+                (Some(found), None) if found.status() == Status::Pending => self.arrived(&found, watch),
+                (Some(found), _) => {
+                    watch.story.tell(|| {
+                        let record = text::record(&self.cast, &found);
+                        let started = record.started_at.to_string();
+                        self.line(
+                            None,
+                            tells("finds", [("record", record.to_string()), ("started_at", started)]),
+                        )
+                    });
+                    watch.judge.found(&found);
+                }
                 (None, Some(booked)) => self.missing(&booked.id, &booked, watch),
                 (None, None) => {}
             }
@@ -191,7 +207,11 @@ impl<L: Law> Directory<L> {
     }
 
     /// What had been decided when the hub died has taken effect.
-    fn follow(&self, decided: &Decided, watch: &mut Watch<'_>) {
+    fn follow(&mut self, decided: &Decided, watch: &mut Watch<'_>) {
+        if let (Some(before), false) = (&decided.before, watch.judge.books().contains_key(&decided.next.id)) {
+            // A same-host agent had dropped it, and the hub died before it could say so.
+            self.arrived(before, watch);
+        }
         self.written(decided, watch);
         watch.coverage.follows(u64::from(decided.number), true, Some(&decided.next));
         watch.story.tell(|| {
@@ -213,18 +233,44 @@ impl<L: Law> Directory<L> {
         booked: &handoff_kernel::record::Record<handoff_kernel::ident::Wire>,
         watch: &mut Watch<'_>,
     ) {
-        let now = handoff_hub::clock::Clock::wall(&self.clock);
+        // The hub's time is no further ahead of true time than ε, but may be ahead of its wall clock.
+        let now = on_the_wire(self.truth.now()).plus(Millis(self.setup.epsilon));
         let due = self.setup.retain.is_some_and(|retain| self.law.may_remove(booked, retain, now));
-        if due {
+        if self.dropped.contains(id) && booked.status() == Status::Pending {
+            // What a same-host agent has not made durable is its own affair: nobody was told that it was started.
+            watch.judge.vanished(id);
+            watch.coverage.knows(id, None);
+        } else if due {
             watch.reached.note(Case::Pruned);
             watch.judge.pruned(id);
             watch.coverage.prunes(id);
             watch.story.tell(|| self.line(None, trace::Event::Prunes { handoff: id.to_string() }));
         } else {
+            watch.story.tell(|| {
+                let with = [("handoff", id.to_string()), ("files", self.files_of(id).join(" "))];
+                self.line(None, tells("misses", with))
+            });
             watch.judge.located(id, &[]);
             let how = "after a restart there is nothing on record of what was there";
             watch.judge.note(Some(Breach::of(Rule::S7, how)));
         }
+    }
+
+    /// Everything on the disk that is called so, and why it was put away, if it was.
+    fn files_of(&self, id: &HandoffId) -> Vec<String> {
+        let mut files = Vec::new();
+        for directory in ["handoff", "claimed", "archive", "rejected", "quarantine"] {
+            let names = self.disk.walk(directory).into_iter().flatten().flatten();
+            for name in names.filter(|name| name.starts_with(id.as_str())) {
+                let file = format!("{directory}/{name}");
+                let why = self.disk.read(&file, 512).ok().flatten().filter(|_| name.ends_with(".why"));
+                files.push(why.map_or_else(
+                    || file.clone(),
+                    |why| format!("{file} ({})", String::from_utf8_lossy(&why.bytes).trim()),
+                ));
+            }
+        }
+        files
     }
 
     /// Looks through the directories: each handoff is in one place.
