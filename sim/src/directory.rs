@@ -103,8 +103,8 @@ pub struct Directory<L: Law> {
     tickets: u64,
     numbers: u32,
     tail: Tail,
-    /// Writes that were decided when a hub died: nobody knows yet what became of them.
-    limbo: Vec<Decided>,
+    /// Writes that were decided when a hub died, and when in true time that was: nobody knows yet what became of them.
+    limbo: Vec<(u64, Decided)>,
     /// Whether something of the disk may fail, so that a hub may well refuse to start.
     ill: bool,
     /// The last hub ended with a power cut.
@@ -227,7 +227,7 @@ impl<L: Law> Directory<L> {
                 let answers = self.after(process, ready, watch);
                 if !dead {
                     watch.reached.note(Case::StoreDown);
-                    let _ = down;
+                    watch.story.tell(|| self.line(None, tells("goes_down", [("why", down.to_string())])));
                     self.downs += 1;
                     // Whose disk has failed is started anew, machine and all.
                     self.die(Death::PowerCut(self.downs), watch);
@@ -271,6 +271,9 @@ impl<L: Law> Directory<L> {
         let doom = process.doom;
         let notes = process.relay.take_notes();
         watch.reached.notes(&notes);
+        for note in notes {
+            watch.story.tell(|| self.line(None, tells("notes", [("what", note)])));
+        }
         self.process = Some(process);
         if let (true, Some(death)) = (dead, doom) {
             watch.reached.note(Case::DiedInside);
@@ -418,7 +421,7 @@ impl<L: Law> Directory<L> {
     }
 
     fn effect(
-        &self,
+        &mut self,
         running: &Operation,
         asked: told::Asked,
         came: told::Came,
@@ -465,15 +468,20 @@ impl<L: Law> Directory<L> {
             self.line(Some(now), event)
         });
         if let (true, Some(decided)) = (took_effect, &running.decided) {
-            self.written(decided, watch);
+            self.written(decided, self.truth.now(), watch);
         }
     }
 
-    fn written(&self, decided: &Decided, watch: &mut Watch<'_>) {
+    /// A write took effect, at this true time.
+    fn written(&mut self, decided: &Decided, time: u64, watch: &mut Watch<'_>) {
+        if let (Some(before), false) = (&decided.before, watch.judge.books().contains_key(&decided.next.id)) {
+            // A same-host agent had dropped it, and the hub died before it could be said for certain.
+            self.arrived(before, watch);
+        }
         let Decided { number, behalf, command, before, next, event } = decided;
         watch.reached.event(event.kind, *behalf);
         let by = (u64::from(*number), *behalf);
-        watch.judge.written(self.truth.now(), by, command, before.as_ref(), next, event);
+        watch.judge.written(time, by, command, before.as_ref(), next, event);
     }
 
     fn answered(
@@ -532,10 +540,11 @@ impl<L: Law> Directory<L> {
             let event = trace::Event::Tells { does: does.to_owned(), with };
             Line::at(self.truth.now(), "neighbour", None, event)
         });
-        let early = self.cut_off && self.process.is_none();
+        let early = self.process.is_none() && (self.cut_off || !self.limbo.is_empty());
         let done = match deed {
-            // Until the hub has begun again after a power cut, files may lie where they lay before. Whoever moves one
-            // then moves what the hub has moved already: the hub is to be started first (docs/operations.md).
+            // Until a hub that died in the middle of something has begun again, files may lie where they lay before, or be
+            // on their way. Whoever moves one then moves what the hub has moved already: the hub is to be started first
+            // (docs/operations.md).
             Deed::Claims(_) | Deed::Completes(_) | Deed::Rejects(_) if early => {
                 Err(std::io::ErrorKind::WouldBlock.into())
             }
@@ -660,6 +669,8 @@ impl<L: Law> Directory<L> {
     /// The disk that a machine comes up with.
     fn replace_disk(&mut self, image: &Image) {
         self.disk = image.disk();
+        self.disk.set_capacity(ROOMY);
+        self.disk.set_background(Background::AfterPolls(1));
         self.disk.set_now(on_the_wire(self.truth.now()));
     }
 }

@@ -136,9 +136,17 @@ impl Covered<'_> {
             write_again(disk, &here, m, slips)?;
         }
         for (n, m) in open.iter().enumerate() {
-            // Carried out, and then moved on by a same-host agent: its own line says so.
-            if here != m.from && here != m.to && says(disk, &here, m)? {
-                continue;
+            // Carried out, and then moved on by a same-host agent: its own line says so; or that it has finished what it
+            // had claimed itself, and the line is missing.
+            if here != m.from && here != m.to {
+                if says(disk, &here, m)? {
+                    continue;
+                }
+                let over = [Place::Completed, Place::Rejected].map(|place| place.file(id));
+                if *m.to == Place::ClaimedByNeighbour.file(id) && over.contains(&here) {
+                    write_again(disk, &here, m, slips)?;
+                    continue;
+                }
             }
             // A same-host agent took it first, or put something in the way: the transition lost, and nobody was told
             // otherwise. Unless it was told: then the crash has undone it, the agent has moved since what was not there

@@ -140,6 +140,11 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
         }
         if !told.record.status().is_terminal() {
             if self.take_in(id, place, now)? {
+                let settled = self.settle(&file);
+                if settled.is_err() {
+                    self.index.remove(id);
+                }
+                settled?;
                 self.noticed.push(Noticed::Moved(*id));
             }
             return Ok(false);

@@ -77,7 +77,7 @@ impl<L: Law> Directory<L> {
                     };
                     self.line(Some(decided.event.at), event)
                 });
-                self.limbo.push(decided);
+                self.limbo.push((self.truth.now(), decided));
             }
             if running.asker.is_some() {
                 watch.judge.gone(number);
@@ -97,8 +97,10 @@ impl<L: Law> Directory<L> {
                 // Often all or nothing is left, and sometimes anything.
                 let often = *chance.pick(&[0, 500, 900, 1000]);
                 let image = crash.choose(|_| chance.permille(often));
-                if !image.lost().is_empty() {
+                let lost = image.lost();
+                if !lost.is_empty() {
                     watch.reached.note(Case::EffectsLost);
+                    watch.story.tell(|| self.line(None, tells("loses", [("what", lost.join("; "))])));
                 }
                 watch.reached.note(Case::PowerCut);
                 self.replace_disk(&image);
@@ -151,9 +153,9 @@ impl<L: Law> Directory<L> {
 
     /// Holds what is on record against the books: nothing may be there but what was acknowledged, or under way.
     fn recover(&mut self, watch: &mut Watch<'_>) {
-        let mut limbo: BTreeMap<HandoffId, Vec<Decided>> = BTreeMap::new();
-        for decided in std::mem::take(&mut self.limbo) {
-            limbo.entry(decided.next.id).or_default().push(decided);
+        let mut limbo: BTreeMap<HandoffId, Vec<(u64, Decided)>> = BTreeMap::new();
+        for (time, decided) in std::mem::take(&mut self.limbo) {
+            limbo.entry(decided.next.id).or_default().push((time, decided));
         }
         let known: Vec<HandoffId> = watch.judge.books().keys().copied().collect();
         let all: Vec<HandoffId> =
@@ -181,10 +183,11 @@ impl<L: Law> Directory<L> {
                 continue;
             }
             let candidates = limbo.remove(&id).unwrap_or_default();
-            let explains = |decided: &&Decided| found.as_ref() == Some(&as_on_disk(&decided.next));
-            if let Some(decided) = candidates.iter().find(explains) {
+            let explains =
+                |(_, decided): &&(u64, Decided)| found.as_ref() == Some(&as_on_disk(&decided.next));
+            if let Some((time, decided)) = candidates.iter().find(explains) {
                 watch.reached.note(Case::Redone);
-                self.follow(decided, watch);
+                self.follow(decided, *time, watch);
                 continue;
             }
             match (found, booked) {
@@ -207,12 +210,8 @@ impl<L: Law> Directory<L> {
     }
 
     /// What had been decided when the hub died has taken effect.
-    fn follow(&mut self, decided: &Decided, watch: &mut Watch<'_>) {
-        if let (Some(before), false) = (&decided.before, watch.judge.books().contains_key(&decided.next.id)) {
-            // A same-host agent had dropped it, and the hub died before it could say so.
-            self.arrived(before, watch);
-        }
-        self.written(decided, watch);
+    fn follow(&mut self, decided: &Decided, time: u64, watch: &mut Watch<'_>) {
+        self.written(decided, time, watch);
         watch.coverage.follows(u64::from(decided.number), true, Some(&decided.next));
         watch.story.tell(|| {
             let record = text::record(&self.cast, &decided.next);
