@@ -11,8 +11,9 @@ use handoff_kernel::time::Millis;
 use handoff_spec::model::Property;
 use handoff_spec::trace::{Ask, Trace};
 
-use crate::act::{Act, Asked, Death, Deed, Fate, Hubs, Setup};
+use crate::act::{Act, Asked, Death, Fate, Hubs, Setup};
 use crate::demand::Demand;
+use crate::live::BEGINS;
 use crate::plan::{Doing, Plan, about};
 use crate::replay::{Played, play, replay};
 use crate::run::Outcome;
@@ -96,9 +97,11 @@ struct Search<'l, L, P> {
 impl<L: Law, P: FnMut(Progress)> Search<'_, L, P> {
     fn run(&mut self) {
         self.leave_out_handoffs();
+        self.simplify_hubs();
         self.leave_out_acts();
         loop {
             let before = size(&self.plan);
+            self.simplify_hubs();
             self.simplify_setup();
             self.simplify_acts();
             self.leave_out_acts();
@@ -236,20 +239,42 @@ impl<L: Law, P: FnMut(Progress)> Search<'_, L, P> {
         }
     }
 
+    /// All on the first hub; or else on the first few, with none between them to which nothing is done.
+    fn simplify_hubs(&mut self) {
+        let mut one = self.plan.acts.clone();
+        let used: BTreeSet<usize> =
+            one.iter_mut().filter_map(|doing| hub(&mut doing.act)).map(|hub| std::mem::take(hub)).collect();
+        let mut few = self.plan.acts.clone();
+        for hub in few.iter_mut().filter_map(|doing| hub(&mut doing.act)) {
+            *hub = used.range(..*hub).count();
+        }
+        for acts in [one, few] {
+            if acts != self.plan.acts && self.takes_acts(acts) {
+                break;
+            }
+        }
+    }
+
+    /// As simple as this one act can be.
+    fn simplify_act(&mut self, at: usize) {
+        let mut tried = 0;
+        while let Some(doing) = self.plan.acts.get(at) {
+            let Some(act) = simpler(&self.plan, &doing.act).into_iter().nth(tried) else { break };
+            let mut acts = self.plan.acts.clone();
+            acts[at].act = act;
+            if !self.takes_acts(acts) {
+                tried += 1;
+            }
+        }
+    }
+
     /// Each act as something simpler, and at the time of the one before.
     fn simplify_acts(&mut self) {
         let mut at = 0;
         while at < self.plan.acts.len() && !self.is_over() {
-            for act in simpler(&self.plan, &self.plan.acts[at].act) {
-                let mut acts = self.plan.acts.clone();
-                acts[at].act = act;
-                self.takes_acts(acts);
-                if at >= self.plan.acts.len() {
-                    return;
-                }
-            }
-            let earlier = at.checked_sub(1).map(|before| self.plan.acts[before].at);
-            if let Some(earlier) = earlier.filter(|earlier| *earlier < self.plan.acts[at].at) {
+            self.simplify_act(at);
+            let earlier = at.checked_sub(1).map_or(BEGINS, |before| self.plan.acts[before].at);
+            if self.plan.acts.get(at).is_some_and(|doing| earlier < doing.at) {
                 let mut acts = self.plan.acts.clone();
                 acts[at].at = earlier;
                 self.takes_acts(acts);
@@ -263,6 +288,25 @@ impl<L: Law, P: FnMut(Progress)> Search<'_, L, P> {
             let candidate = Plan { faults_stop: Some(last), ..self.plan.clone() };
             self.takes(candidate);
         }
+    }
+}
+
+/// Which hub it is done to, if to one.
+const fn hub(act: &mut Act) -> Option<&mut usize> {
+    match act {
+        Act::Ask(asked) => Some(&mut asked.hub),
+        Act::Work { hub }
+        | Act::Doom { hub, .. }
+        | Act::Die { hub, .. }
+        | Act::Restart { hub }
+        | Act::SetClock { hub, .. }
+        | Act::Sweep { hub, .. } => Some(hub),
+        Act::Deed(_)
+        | Act::Trouble(_)
+        | Act::Heal
+        | Act::Effect { .. }
+        | Act::Hear { .. }
+        | Act::Follow { .. } => None,
     }
 }
 
@@ -309,8 +353,7 @@ fn simpler(plan: &Plan, act: &Act) -> Vec<Act> {
         Act::Sweep { handoff, .. } => vec![Act::Sweep { hub: 0, handoff: *handoff }],
         Act::Work { .. }
         | Act::Restart { .. }
-        | Act::Deed(Deed::Drops(_) | Deed::Claims(_) | Deed::Completes(_) | Deed::Rejects(_))
-        | Act::Deed(Deed::DeletesLog)
+        | Act::Deed(_)
         | Act::Trouble(_)
         | Act::Heal
         | Act::Hear { .. }

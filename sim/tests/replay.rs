@@ -4,10 +4,13 @@
 use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::testing::variant::{Fault, Variant};
 use handoff_sim::cast::Cast;
+use handoff_hub::store::Slip;
+use handoff_sim::act::Setup;
 use handoff_sim::live;
 use handoff_sim::plan::Plan;
 use handoff_sim::replay::replay;
 use handoff_sim::run::Outcome;
+use handoff_sim::shrink::{Shrunk, shrink};
 use handoff_sim::swarm::{Profile, Swarm};
 use handoff_spec::trace::Trace;
 
@@ -69,4 +72,67 @@ fn so_is_a_run_under_a_law_with_a_fault() {
         }
     }
     assert!(broken > 100, "{broken}");
+}
+
+/// No plan here needs more tries.
+const MOST: u64 = 20_000;
+
+/// The first of many seeds whose run breaks a rule under this law.
+fn first_broken(law: Variant, slip: Option<Slip>, profile: Profile) -> Option<(u64, Plan, Outcome)> {
+    (0..200).find_map(|seed| {
+        let drawn = Swarm::draw(seed, profile);
+        let swarm = Swarm { setup: Setup { slip, ..drawn.setup.clone() }, ..drawn };
+        live::run(&law, &swarm, false).breach?;
+        let outcome = live::run(&law, &swarm, true);
+        let plan = plan(&outcome.trace.as_ref().unwrap().to_ndjson());
+        Some((seed, plan, outcome))
+    })
+}
+
+/// Shrinks what this law breaks first: the acts that are left, and all that must be so of it.
+fn shrunk(name: &str, law: Variant, slip: Option<Slip>, profile: Profile) -> Option<usize> {
+    let Some((seed, plan, outcome)) = first_broken(law, slip, profile) else {
+        println!("{name:<28} {:<9} breaks nothing", profile.name());
+        return None;
+    };
+    let rule = outcome.breach.unwrap().property;
+    let Shrunk { plan: small, outcome, tries, is_minimal } = shrink(&plan, &law, MOST, |_| {}).unwrap();
+    let acts = small.acts.len();
+    println!(
+        "{name:<28} {:<9} seed {seed:>3} {:>3} {:>5} acts -> {acts:>2} and {} open, {tries:>5} tries",
+        profile.name(),
+        rule.id(),
+        plan.acts.len(),
+        small.open.len(),
+    );
+    assert_eq!(outcome.breach.unwrap().property, rule, "{name}");
+    assert!(is_minimal, "{name} takes more tries than {MOST}");
+    for at in 0..acts {
+        let mut less = small.clone();
+        less.acts.remove(at);
+        let breach = replay(&less, &law, false).breach;
+        assert!(breach.is_none_or(|breach| breach.property != rule), "{name}: act {at} is not needed");
+    }
+    let trace = outcome.trace.unwrap();
+    assert_eq!(trace.header.rule, rule.id());
+    let read = Plan::read(&trace, &Cast::default()).unwrap();
+    assert_eq!(replay(&read, &law, true).trace.unwrap(), trace, "{name}: the trace of what is left is its plan");
+    Some(acts)
+}
+
+#[test]
+fn what_breaks_a_rule_is_shrunk_to_what_is_needed() {
+    let mut all = Vec::new();
+    for fault in Fault::ALL {
+        for profile in [Profile::Directory, Profile::Several] {
+            all.extend(shrunk(fault.name(), Variant::with(fault), None, profile));
+        }
+    }
+    for slip in Slip::ALL {
+        let name = format!("{slip:?}");
+        all.extend(shrunk(&name, Variant::default(), Some(slip), Profile::Directory));
+    }
+    let few = all.iter().filter(|acts| **acts < 15).count();
+    println!("{few} of {} have fewer than 15 acts", all.len());
+    assert!(all.len() > 60 && few * 10 > all.len() * 9, "{few} of {}", all.len());
 }
