@@ -266,29 +266,68 @@ fn dropped(with: &Words) -> Result<Artifact, String> {
     })
 }
 
-/// The handoff that an act is about, if it is about one.
-#[must_use]
-pub fn about(act: &Act) -> Option<String> {
-    match act {
-        Act::Ask(asked) => match &asked.demand {
-            Demand::Command { handoff, .. } | Demand::Read { handoff, .. } => Some(handoff.to_string()),
-            Demand::Poll { .. } => None,
-        },
-        Act::Sweep { handoff, .. }
-        | Act::Deed(Deed::Claims(handoff) | Deed::Completes(handoff) | Deed::Rejects(handoff)) => {
-            Some(handoff.to_string())
-        }
-        Act::Deed(Deed::Drops(said)) => Some(said.handoff.clone()),
-        Act::Deed(Deed::DeletesLog)
-        | Act::Work { .. }
-        | Act::Doom { .. }
-        | Act::Die { .. }
-        | Act::Restart { .. }
-        | Act::SetClock { .. }
-        | Act::Trouble(_)
-        | Act::Heal
-        | Act::Effect { .. }
-        | Act::Hear { .. }
-        | Act::Follow { .. } => None,
+#[cfg(test)]
+mod tests {
+    use handoff_spec::trace::Header;
+
+    use super::*;
+    use crate::story::header;
+
+    fn line(host: &str, event: Event) -> Line {
+        Line::at(60_000, host, None, event)
+    }
+
+    fn set_up() -> Line {
+        line("world", Event::Tells { does: SET_UP.to_owned(), with: Setup::default().words() })
+    }
+
+    fn read(lines: Vec<Line>) -> Result<Plan, String> {
+        Plan::read(&Trace { header: header("directory", "protocol"), lines }, &Cast::default())
+    }
+
+    #[test]
+    fn a_trace_that_is_no_plan_says_in_which_line_and_why() {
+        let why = |host: &str, event| read(vec![set_up(), line(host, event)]).unwrap_err();
+        assert_eq!(why("hub 1", tells("sings", [])), "line 3: \"sings\" is no word of a simulator's trace");
+        assert_eq!(why("time", Event::Ticks), "line 3: nothing in such a run is told by \"time passes\"");
+        assert_eq!(why("hub 0", Event::Restarts), "line 3: \"hub 0\" is no hub");
+        assert_eq!(
+            why("hub 1", tells("dies", [("how", "grief".into())])),
+            "line 3: no hub dies by \"grief\""
+        );
+        assert_eq!(
+            why("disk 1", tells("fails", [("what", "x".into())])),
+            "line 3: there is no trouble \"x\""
+        );
+        assert_eq!(why("hub 1", tells("is_doomed", [])), "line 3: after is missing");
+        let sweep = Event::Sends { handoff: "h0".into(), command: handoff_spec::trace::Ask::Sweep };
+        assert_eq!(why("client 1", sweep), "line 3: no client asks for a sweep");
+        let late = read(vec![line("hub 1", Event::Restarts), set_up()]).unwrap_err();
+        assert_eq!(late, "line 2: a trace of the simulator begins with \"is_set_up\"");
+        assert!(read(Vec::new()).unwrap_err().contains("begins with"));
+    }
+
+    #[test]
+    fn a_trace_of_a_model_is_lived_through_again_by_another_tool_which_is_named() {
+        let trace = Trace { header: Header::of("hubs", "race", "protocol"), lines: Vec::new() };
+        let why = Plan::read(&trace, &Cast::default()).unwrap_err();
+        assert!(why.contains("\"hubs\"") && why.contains("`handoff-spec trace FILE`"), "{why}");
+    }
+
+    #[test]
+    fn what_is_behind_the_end_of_faults_is_no_act() {
+        let lines = vec![
+            set_up(),
+            line("hub 1", Event::Restarts),
+            line("client 2", tells(STILL_ASKS, [("agent", "alice".into()), ("wait", "7".into())])),
+            line("world", tells("faults_stop", [])),
+            line("disk 1", tells("heals", [])),
+        ];
+        let plan = read(lines).unwrap();
+        let restart = Doing { at: 60_000, act: Act::Restart { hub: 0 }, began: None };
+        let agent = cast::agent("alice").unwrap();
+        let demand = Demand::Poll { target: agent, wait: Millis(7) };
+        assert_eq!((plan.acts, plan.faults_stop), (vec![restart], Some(60_000)));
+        assert_eq!(plan.open, [Open { client: 1, agent, demand }]);
     }
 }

@@ -11,10 +11,10 @@ use handoff_kernel::time::Millis;
 use handoff_spec::model::Property;
 use handoff_spec::trace::{Ask, Trace};
 
-use crate::act::{Act, Asked, Death, Fate, Hubs, Setup};
+use crate::act::{Act, Asked, Death, Deed, Fate, Hubs, Setup};
 use crate::demand::Demand;
 use crate::live::BEGINS;
-use crate::plan::{Doing, Plan, about};
+use crate::plan::{Doing, Plan};
 use crate::replay::{Played, play, replay};
 use crate::run::Outcome;
 use crate::text;
@@ -291,6 +291,32 @@ impl<L: Law, P: FnMut(Progress)> Search<'_, L, P> {
     }
 }
 
+/// The handoff that an act is about, if it is about one.
+fn about(act: &Act) -> Option<String> {
+    match act {
+        Act::Ask(asked) => match &asked.demand {
+            Demand::Command { handoff, .. } | Demand::Read { handoff, .. } => Some(handoff.to_string()),
+            Demand::Poll { .. } => None,
+        },
+        Act::Sweep { handoff, .. }
+        | Act::Deed(Deed::Claims(handoff) | Deed::Completes(handoff) | Deed::Rejects(handoff)) => {
+            Some(handoff.to_string())
+        }
+        Act::Deed(Deed::Drops(said)) => Some(said.handoff.clone()),
+        Act::Deed(Deed::DeletesLog)
+        | Act::Work { .. }
+        | Act::Doom { .. }
+        | Act::Die { .. }
+        | Act::Restart { .. }
+        | Act::SetClock { .. }
+        | Act::Trouble(_)
+        | Act::Heal
+        | Act::Effect { .. }
+        | Act::Hear { .. }
+        | Act::Follow { .. } => None,
+    }
+}
+
 /// Which hub it is done to, if to one.
 const fn hub(act: &mut Act) -> Option<&mut usize> {
     match act {
@@ -375,9 +401,9 @@ fn asked_simpler(plan: &Plan, asked: &Asked) -> Vec<Act> {
             let mut said = text::ask(&plan.cast, command);
             match &mut said {
                 Ask::Start { artifact, .. } => "d0".clone_into(&mut artifact.digest),
-                Ask::Accept { receipt, .. }
-                | Ask::Complete { receipt, .. }
-                | Ask::Reject { receipt, .. } => *receipt = None,
+                Ask::Accept { receipt, .. } | Ask::Complete { receipt, .. } | Ask::Reject { receipt, .. } => {
+                    *receipt = None
+                }
                 Ask::Sweep => {}
             }
             let command = text::command(&plan.cast, &said).ok();
