@@ -243,7 +243,7 @@ impl<L: Law, P: FnMut(Progress)> Search<'_, L, P> {
     fn simplify_hubs(&mut self) {
         let mut one = self.plan.acts.clone();
         let used: BTreeSet<usize> =
-            one.iter_mut().filter_map(|doing| hub(&mut doing.act)).map(|hub| std::mem::take(hub)).collect();
+            one.iter_mut().filter_map(|doing| hub(&mut doing.act)).map(std::mem::take).collect();
         let mut few = self.plan.acts.clone();
         for hub in few.iter_mut().filter_map(|doing| hub(&mut doing.act)) {
             *hub = used.range(..*hub).count();
@@ -273,7 +273,8 @@ impl<L: Law, P: FnMut(Progress)> Search<'_, L, P> {
         let mut at = 0;
         while at < self.plan.acts.len() && !self.is_over() {
             self.simplify_act(at);
-            let earlier = at.checked_sub(1).map_or(BEGINS, |before| self.plan.acts[before].at);
+            let before = at.checked_sub(1).and_then(|before| self.plan.acts.get(before));
+            let earlier = before.map_or(BEGINS, |doing| doing.at);
             if self.plan.acts.get(at).is_some_and(|doing| earlier < doing.at) {
                 let mut acts = self.plan.acts.clone();
                 acts[at].at = earlier;
@@ -281,10 +282,8 @@ impl<L: Law, P: FnMut(Progress)> Search<'_, L, P> {
             }
             at += 1;
         }
-        let last = self.plan.acts.last().map(|doing| doing.at);
-        if let (Some(last), Some(stop)) = (last, self.plan.faults_stop)
-            && last < stop
-        {
+        let last = self.plan.acts.last().map_or(BEGINS, |doing| doing.at);
+        if self.plan.faults_stop.is_some_and(|stop| last < stop) {
             let candidate = Plan { faults_stop: Some(last), ..self.plan.clone() };
             self.takes(candidate);
         }
@@ -402,7 +401,7 @@ fn asked_simpler(plan: &Plan, asked: &Asked) -> Vec<Act> {
             match &mut said {
                 Ask::Start { artifact, .. } => "d0".clone_into(&mut artifact.digest),
                 Ask::Accept { receipt, .. } | Ask::Complete { receipt, .. } | Ask::Reject { receipt, .. } => {
-                    *receipt = None
+                    *receipt = None;
                 }
                 Ask::Sweep => {}
             }

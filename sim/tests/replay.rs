@@ -117,8 +117,9 @@ impl Wrong {
     fn shrunk(self, profile: Profile) -> usize {
         let name = format!("{self:?} under {}", profile.name());
         let law = self.law();
-        let (seed, plan, outcome) =
-            self.first_broken(profile).unwrap_or_else(|| panic!("{name} breaks nothing"));
+        let found = self.first_broken(profile);
+        assert!(found.is_some(), "{name} breaks nothing");
+        let (seed, plan, outcome) = found.unwrap();
         let rule = outcome.breach.unwrap().property;
         let Shrunk { plan: small, outcome, tries, is_minimal } = shrink(&plan, &law, MOST, |_| {}).unwrap();
         let (acts, open) = (small.acts.len(), small.open.len());
@@ -232,9 +233,9 @@ fn an_operation_is_meant_by_the_act_that_began_it_whatever_was_left_out_before()
     let effects: Vec<(u32, EffectKind)> = trace
         .lines
         .iter()
-        .filter_map(|line| match &line.event {
-            Event::Effect { operation, effect, .. } => Some((*operation, *effect)),
-            _ => None,
+        .filter_map(|line| {
+            let Event::Effect { operation, effect, .. } = &line.event else { return None };
+            Some((*operation, *effect))
         })
         .collect();
     assert_eq!(effects, [(1, EffectKind::Load), (1, EffectKind::Insert)], "both are the second start's");
