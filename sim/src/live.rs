@@ -213,6 +213,7 @@ impl<'s, S: Stage> World<'s, S> {
         }
         let open = self.open();
         let (truth, cast) = (self.truth.clone(), self.cast.clone());
+        crate::plan::tell_open(&open, &mut self.watchers, &cast, truth.now());
         let mut watch = self.watchers.watch();
         Finale::new(&mut self.stage, &mut watch, &truth, &cast, &self.swarm.setup).run(&open);
         let header = header(self.swarm.setup.configuration(), law);
