@@ -131,6 +131,7 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
     pub fn load(&mut self, id: &HandoffId, now: Time) -> Result<Loaded, Unreadable> {
         if self.index.get(id).is_none() {
             self.look(id, now).map_err(Unreadable)?;
+            self.look_at_unread(id, now).map_err(Unreadable)?;
         }
         let Some(live) = self.index.get(id) else { return Ok(Loaded::Known(None)) };
         match neighbour::stray(live) {

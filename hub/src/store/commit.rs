@@ -226,10 +226,12 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
                 let len = live.len + line.len() as u64;
                 let lies = live.place.file(id);
                 let from = live.moved_from.map_or_else(|| lies.clone(), |from| from.file(id));
+                let to = place.file(id);
                 let entry = Entry::Move {
                     id: id.to_string(),
+                    lies: Some(lies.clone()).filter(|lies| *lies != from && *lies != to),
                     from,
-                    to: place.file(id),
+                    to,
                     offset: live.len,
                     line,
                     event: Happened::of(next).body(),

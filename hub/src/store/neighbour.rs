@@ -283,6 +283,31 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
         Ok(())
     }
 
+    /// Reads those of its files that could not be read when their directory was listed. What is there and cannot be read is
+    /// not gone.
+    pub(super) fn look_at_unread(&mut self, id: &HandoffId, now: Time) -> io::Result<()> {
+        if self.index.get(id).is_some() || self.watch.told.is_empty() {
+            return Ok(());
+        }
+        let of_it = |file: &&String| {
+            file.split_once('/').is_some_and(|(directory, name)| {
+                Place::read(status_of(directory), name).is_some_and(|(of, _)| of == *id)
+            })
+        };
+        let files: Vec<String> = self.watch.told.iter().filter(of_it).cloned().collect();
+        for file in files {
+            if self.is_gone(&file) {
+                self.watch.told.remove(&file);
+                continue;
+            }
+            if let Some(found) = self.make_out(&file, now)? {
+                self.watch.told.remove(&file);
+                self.noticed.extend(found.moved.then_some(Noticed::Moved(found.id)));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads a file into the index. False when there is none, or none that can be understood.
     pub(super) fn take_in(&mut self, id: &HandoffId, place: Place, now: Time) -> io::Result<bool> {
         let file = place.file(id);

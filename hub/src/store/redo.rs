@@ -34,6 +34,7 @@ struct Start<'a> {
 struct Move<'a> {
     entry: u64,
     from: &'a str,
+    lies: Option<&'a str>,
     to: &'a str,
     offset: u64,
     line: &'a str,
@@ -59,14 +60,15 @@ pub(super) fn redo<D: Disk>(disk: &D, frames: &[Frame], slips: Slips) -> io::Res
                         handoffs.insert(HandoffId::parse(id).map_err(io::Error::other)?, covered);
                     }
                 }
-                Entry::Move { id, from, to, offset, line, .. } if counts => {
+                Entry::Move { id, from, lies, to, offset, line, .. } if counts => {
                     let id = HandoffId::parse(id).map_err(io::Error::other)?;
                     let covered = handoffs.entry(id).or_default();
                     if covered.end(&id).is_some_and(|end| end != *from) {
                         // Another file, which took the id when the one before was removed.
                         *covered = Covered::default();
                     }
-                    covered.moves.push(Move { entry: number, from, to, offset: *offset, line });
+                    let lies = lies.as_deref();
+                    covered.moves.push(Move { entry: number, from, lies, to, offset: *offset, line });
                 }
                 Entry::Move { .. } => {}
             }
@@ -151,7 +153,7 @@ impl Covered<'_> {
             // A same-host agent took it first, or put something in the way: the transition lost, and nobody was told
             // otherwise. Unless it was told: then the crash has undone it, the agent has moved since what was not there
             // any more, and the transition comes first.
-            let taken = here != m.from && m.entry >= last;
+            let taken = here != m.from && m.lies != Some(here.as_str()) && m.entry >= last;
             if taken || (m.from != m.to && disk.exists(m.to)?) {
                 return Ok(open[n..].iter().map(|m| m.entry).collect());
             }

@@ -247,7 +247,7 @@ fn refuse_what_hangs_in_the_air<D: Disk>(
             Entry::Start { id, bytes, .. } => {
                 ends.insert(id, bytes as u64);
             }
-            Entry::Move { id, from, to, offset, line, event } => {
+            Entry::Move { id, from, to, offset, line, event, .. } => {
                 let follows = match ends.get(&id) {
                     _ if refused.contains(&id) => false,
                     Some(end) if *end == offset => true,

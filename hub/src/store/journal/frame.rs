@@ -43,6 +43,9 @@ pub(in crate::store) enum Entry {
         id: String,
         /// From this name in the data directory.
         from: String,
+        /// Where a same-host agent had moved it, which this transition has taken note of, if that is neither of the two.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lies: Option<String>,
         /// To this one.
         to: String,
         /// Where in the file the line begins.
@@ -210,6 +213,7 @@ mod tests {
                 Entry::Move {
                     id: "g".into(),
                     from: "handoff/g.json".into(),
+                    lies: None,
                     to: "archive/g.json".into(),
                     offset: 9,
                     line: "\n{}\n".into(),
