@@ -22,6 +22,8 @@ use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Mac, Wire};
 use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::operation::{Done, NotDone, Stored};
+#[cfg(feature = "testing")]
+use handoff_kernel::record::Record;
 use handoff_kernel::record::Status;
 use handoff_kernel::refusal::{Field, Refusal};
 use handoff_kernel::time::{Millis, Time};
@@ -320,7 +322,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     /// # Errors
     /// When its file cannot be read now.
     #[cfg(feature = "testing")]
-    pub fn on_record(&mut self, handoff: &HandoffId) -> Result<Option<handoff_kernel::record::Record<Wire>>, Unreadable> {
+    pub fn on_record(&mut self, handoff: &HandoffId) -> Result<Option<Record<Wire>>, Unreadable> {
         let now = self.clock.now();
         let found = match self.store.load(handoff, now)? {
             Loaded::Known(found) => found,
@@ -378,20 +380,24 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
 
     /// Takes note of what the store has come by.
     fn take_note(&mut self) {
+        let mut targets = Vec::new();
         for noticed in self.store.take_noticed() {
             match noticed {
                 Noticed::Arrived(handoff) => {
                     // One that could not be made durable is not on the books after all.
                     if let Some(Stored { record, .. }) = self.store.adopting(&handoff) {
-                        let target = record.target;
+                        targets.push(record.target);
                         self.teller.tell(|| Told::Arrived { record });
-                        self.wake(&target);
                     }
                 }
                 // Its next load carries out what that amounts to; a sweep is a load that changes nothing by itself.
                 Noticed::Moved(handoff) => self.begin(None, handoff, Command::Sweep, None),
                 Noticed::Removed(handoff) => self.teller.tell(|| Told::Pruned { handoff }),
             }
+        }
+        // They have come together, and the oldest is shown whichever was told of first.
+        for target in targets {
+            self.wake(&target);
         }
     }
 }

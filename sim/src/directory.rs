@@ -103,12 +103,18 @@ pub struct Directory<L: Law> {
     tickets: u64,
     numbers: u32,
     tail: Tail,
-    /// Writes that were decided when a hub died: nobody knows yet what became of them.
-    limbo: Vec<Decided>,
+    /// Writes that were decided when a hub died, and when in true time that was: nobody knows yet what became of them.
+    limbo: Vec<(u64, Decided)>,
     /// Whether something of the disk may fail, so that a hub may well refuse to start.
     ill: bool,
+    /// The last hub ended with a power cut.
+    cut_off: bool,
+    /// What same-host agents have dropped: nobody was told that it was started.
+    dropped: BTreeSet<HandoffId>,
     /// What same-host agents have moved.
     moved: BTreeSet<HandoffId>,
+    /// Reads may fail, so that a poll may not be shown what is there.
+    reads_fail: bool,
     /// How often a power cut was drawn for a hub that went down by itself.
     downs: u64,
 }
@@ -137,6 +143,9 @@ impl<L: Law> Directory<L> {
             tail: Tail::default(),
             limbo: Vec::new(),
             ill: false,
+            cut_off: false,
+            reads_fail: false,
+            dropped: BTreeSet::new(),
             moved: BTreeSet::new(),
             downs: 0,
         }
@@ -218,7 +227,7 @@ impl<L: Law> Directory<L> {
                 let answers = self.after(process, ready, watch);
                 if !dead {
                     watch.reached.note(Case::StoreDown);
-                    let _ = down;
+                    watch.story.tell(|| self.line(None, tells("goes_down", [("why", down.to_string())])));
                     self.downs += 1;
                     // Whose disk has failed is started anew, machine and all.
                     self.die(Death::PowerCut(self.downs), watch);
@@ -262,6 +271,9 @@ impl<L: Law> Directory<L> {
         let doom = process.doom;
         let notes = process.relay.take_notes();
         watch.reached.notes(&notes);
+        for note in notes {
+            watch.story.tell(|| self.line(None, tells("notes", [("what", note)])));
+        }
         self.process = Some(process);
         if let (true, Some(death)) = (dead, doom) {
             watch.reached.note(Case::DiedInside);
@@ -360,18 +372,25 @@ impl<L: Law> Directory<L> {
                     watch.coverage.crashes([u64::from(running.number)]);
                 }
             }
+            // Who died meanwhile could read nothing any more, and shows nothing to anybody.
+            Told::Polled { .. } if process.disk.is_dead() => {}
             Told::Polled { target, shown, waits, now, .. } => {
                 watch.reached.note(match (shown.is_some(), waits) {
                     (true, _) => Case::PollShown,
                     (false, true) => Case::PollWaits,
                     (false, false) => Case::PollEmpty,
                 });
-                watch.judge.polled(&target, shown.as_ref(), now);
+                // One whose file cannot be read holds up nobody else, and is not shown.
+                if !self.reads_fail {
+                    watch.judge.polled(&target, shown.as_ref(), now);
+                }
                 watch.story.tell(|| {
                     let (target, shown) = (target.to_string(), shown.map(|shown| shown.to_string()));
                     self.line(Some(now), trace::Event::Polls { target, shown })
                 });
             }
+            // What it has not made durable may be gone: it tells again, when it begins again, of what is not.
+            Told::Arrived { .. } if process.disk.is_dead() => {}
             Told::Arrived { record } => self.arrived(&record, watch),
             Told::Pruned { handoff } => {
                 watch.reached.note(Case::Pruned);
@@ -382,12 +401,13 @@ impl<L: Law> Directory<L> {
         }
     }
 
-    fn arrived(&self, record: &Record<Wire>, watch: &mut Watch<'_>) {
+    fn arrived(&mut self, record: &Record<Wire>, watch: &mut Watch<'_>) {
         if watch.judge.books().contains_key(&record.id) {
             // It was there before, and the hub has begun again.
             return;
         }
         watch.reached.note(Case::Dropped);
+        self.dropped.insert(record.id);
         watch.judge.arrived(record);
         if self.moved.contains(&record.id) {
             // It was moved on before the hub had seen it come.
@@ -401,7 +421,7 @@ impl<L: Law> Directory<L> {
     }
 
     fn effect(
-        &self,
+        &mut self,
         running: &Operation,
         asked: told::Asked,
         came: told::Came,
@@ -448,15 +468,20 @@ impl<L: Law> Directory<L> {
             self.line(Some(now), event)
         });
         if let (true, Some(decided)) = (took_effect, &running.decided) {
-            self.written(decided, watch);
+            self.written(decided, self.truth.now(), watch);
         }
     }
 
-    fn written(&self, decided: &Decided, watch: &mut Watch<'_>) {
+    /// A write took effect, at this true time.
+    fn written(&mut self, decided: &Decided, time: u64, watch: &mut Watch<'_>) {
+        if let (Some(before), false) = (&decided.before, watch.judge.books().contains_key(&decided.next.id)) {
+            // A same-host agent had dropped it, and the hub died before it could be said for certain.
+            self.arrived(before, watch);
+        }
         let Decided { number, behalf, command, before, next, event } = decided;
         watch.reached.event(event.kind, *behalf);
         let by = (u64::from(*number), *behalf);
-        watch.judge.written(self.truth.now(), by, command, before.as_ref(), next, event);
+        watch.judge.written(time, by, command, before.as_ref(), next, event);
     }
 
     fn answered(
@@ -515,7 +540,14 @@ impl<L: Law> Directory<L> {
             let event = trace::Event::Tells { does: does.to_owned(), with };
             Line::at(self.truth.now(), "neighbour", None, event)
         });
+        let early = self.process.is_none() && (self.cut_off || !self.limbo.is_empty());
         let done = match deed {
+            // Until a hub that died in the middle of something has begun again, files may lie where they lay before, or be
+            // on their way. Whoever moves one then moves what the hub has moved already: the hub is to be started first
+            // (docs/operations.md).
+            Deed::Claims(_) | Deed::Completes(_) | Deed::Rejects(_) if early => {
+                Err(std::io::ErrorKind::WouldBlock.into())
+            }
             Deed::Drops(said) => self.drop_file(said),
             Deed::Claims(id) => {
                 self.disk.rename(&format!("handoff/{id}.json"), &format!("claimed/{id}.json"))
@@ -558,7 +590,10 @@ impl<L: Law> Directory<L> {
         let file = self.disk.open(&aside, Mode::Create)?;
         file.set_len(0)?;
         file.write_all_at(0, &made.bytes)?;
-        file.set_modified(on_the_wire(self.truth.now()))?;
+        // Long enough ago that no clock of this machine is ever before it: a file that is dated ahead counts as having
+        // arrived now, and after a restart that may be another now.
+        let ago = 2 * self.setup.epsilon + 1;
+        file.set_modified(on_the_wire(self.truth.now().saturating_sub(ago)))?;
         self.disk.rename(&aside, &format!("handoff/{}.json", said.handoff))
     }
 
@@ -585,6 +620,7 @@ impl<L: Law> Directory<L> {
         });
         watch.reached.note(Case::Trouble(trouble.ill));
         self.ill = true;
+        self.reads_fail |= trouble.ill == Ill::ReadFails;
         if let Some(fault) = trouble.ill.fault() {
             self.disk.fail(fault.after(trouble.after));
         }
@@ -619,6 +655,7 @@ impl<L: Law> Directory<L> {
     fn heal(&mut self, watch: &mut Watch<'_>) {
         watch.story.tell(|| Line::at(self.truth.now(), "disk 1", None, tells("heals", [])));
         self.ill = false;
+        self.reads_fail = false;
         if let Some(process) = &mut self.process {
             process.doom = None;
             process.disk.crash_at(u64::MAX);
@@ -632,6 +669,8 @@ impl<L: Law> Directory<L> {
     /// The disk that a machine comes up with.
     fn replace_disk(&mut self, image: &Image) {
         self.disk = image.disk();
+        self.disk.set_capacity(ROOMY);
+        self.disk.set_background(Background::AfterPolls(1));
         self.disk.set_now(on_the_wire(self.truth.now()));
     }
 }

@@ -17,7 +17,7 @@ use crate::act::{Act, Asked, Fate, Setup};
 use crate::cast::{Cast, in_a_trace};
 use crate::clock::TrueTime;
 use crate::demand::Demand;
-use crate::stage::{Answer, Stage, Watch};
+use crate::stage::{Answer, Stage, UnderWay, Watch};
 use crate::story::tells;
 
 /// L3's bound: a question is asked so often at most.
@@ -134,7 +134,7 @@ impl<'a, 'b, S: Stage> Finale<'a, 'b, S> {
             if under_way.is_empty() {
                 break;
             }
-            for (operation, _, heard) in under_way {
+            for UnderWay { operation, heard, .. } in under_way {
                 answers.extend(self.act(&if heard {
                     Act::Hear { operation }
                 } else {

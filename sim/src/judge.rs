@@ -204,6 +204,12 @@ impl Judge {
         self.see(&Seen::Known(record));
     }
 
+    /// A file that a same-host agent had dropped is gone: it had not made it durable, and nobody was told anything of it.
+    pub fn vanished(&mut self, handoff: &HandoffId) {
+        self.see(&Seen::Moved(handoff));
+        self.books.remove(handoff);
+    }
+
     /// A hub that began again has this on record where the books say otherwise, and nothing that was under way explains it.
     pub fn found(&mut self, record: &Record<Wire>) {
         self.see(&Seen::Known(record));

@@ -25,6 +25,7 @@ pub mod linear;
 pub mod live;
 pub mod network;
 pub mod plan;
+pub mod races;
 pub mod reached;
 pub mod real;
 pub mod replay;

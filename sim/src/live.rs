@@ -21,10 +21,11 @@ use crate::directory::Directory;
 use crate::finale::{Finale, Open};
 use crate::judge::Judge;
 use crate::network::{Cut, Host, Network};
+use crate::races;
 use crate::reached::{Case, Reached};
 use crate::run::{Outcome, Watchers};
 use crate::several::Several;
-use crate::stage::{Answer, Stage};
+use crate::stage::{Answer, Stage, UnderWay};
 use crate::story::{Story, header};
 use crate::swarm::Swarm;
 
@@ -115,6 +116,9 @@ struct World<'s, S> {
 /// Runs this under this law. With a story, everything is written down.
 #[must_use]
 pub fn run<L: Law>(law: &L, swarm: &Swarm, tell: bool) -> Outcome {
+    if swarm.races {
+        return races::run(law, swarm, tell);
+    }
     let (truth, cast) = (TrueTime::default(), Cast::default());
     truth.advance(BEGINS);
     match swarm.setup.hubs {
@@ -268,8 +272,8 @@ impl<'s, S: Stage> World<'s, S> {
             return;
         }
         let under_way = self.stage.under_way();
-        self.on_its_way.retain(|number| under_way.iter().any(|(other, ..)| other == number));
-        for (operation, hub, heard) in under_way {
+        self.on_its_way.retain(|number| under_way.iter().any(|other| other.operation == *number));
+        for UnderWay { operation, hub, heard, .. } in under_way {
             if heard || !self.on_its_way.insert(operation) {
                 continue;
             }
@@ -329,8 +333,8 @@ impl<'s, S: Stage> World<'s, S> {
                 }
             }
             Event::Hears { operation } => {
-                let hub = self.stage.under_way().into_iter().find(|(number, ..)| *number == operation);
-                if let Some((_, hub, _)) = hub
+                let it = self.stage.under_way().into_iter().find(|it| it.operation == operation);
+                if let Some(UnderWay { hub, .. }) = it
                     && self.paused_until[hub] > self.truth.now()
                 {
                     return self.at(self.paused_until[hub], Event::Hears { operation });

@@ -52,4 +52,9 @@ fn main() {
         );
     }
     println!("strays {}", report.coverage.strays);
+    if args.len() > 5 {
+        for e in truth.missing(handoff_spec::profile::Profile::Ci, &report.coverage) {
+            println!("M {e}");
+        }
+    }
 }

@@ -22,7 +22,7 @@ use crate::clock::{HostClock, TrueTime};
 use crate::demand::{Demand, Heard};
 use crate::judge::{Behalf, Judge};
 use crate::reached::Case;
-use crate::stage::{Answer, Stage, Watch};
+use crate::stage::{Answer, Stage, UnderWay, Watch};
 use crate::story::tells;
 use crate::text;
 
@@ -300,6 +300,8 @@ impl<L: Law> Several<L> {
                 Outcome::Unknown
             }
         };
+        // Nobody hears later that there is nothing to hear.
+        let held = held && fate != Fate::Fails && (effect != EffectKind::Load || outcome != Outcome::Unknown);
         match fate {
             Fate::AnswerLost if took_effect => watch.reached.note(Case::StoreAnswerLost),
             Fate::RequestLost => watch.reached.note(Case::StoreRequestLost),
@@ -539,8 +541,14 @@ impl<L: Law> Stage for Several<L> {
         self.store.values().filter(due).map(|stored| stored.record.id).filter(|id| !swept(id)).collect()
     }
 
-    fn under_way(&self) -> Vec<(u32, usize, bool)> {
-        self.running.iter().map(|(number, running)| (*number, running.hub, running.heard.is_some())).collect()
+    fn under_way(&self) -> Vec<UnderWay> {
+        let one = |(operation, running): (&u32, &Running<L>)| UnderWay {
+            operation: *operation,
+            hub: running.hub,
+            heard: running.heard.is_some(),
+            writes: running.operation.effect() != Effect::Load,
+        };
+        self.running.iter().map(one).collect()
     }
 
     fn late(&self) -> Vec<u32> {

@@ -33,6 +33,19 @@ pub struct Answer {
     pub heard: Heard,
 }
 
+/// An operation that asks something of a store that is somewhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Its number in the trace.
+    pub operation: u32,
+    /// Whose.
+    pub hub: usize,
+    /// Whether the store has answered, and its hub has not heard it yet.
+    pub heard: bool,
+    /// Whether it asks for a write.
+    pub writes: bool,
+}
+
 /// Hubs to which things are done, one at a time. An act that makes no sense now does nothing: so that a run can be done
 /// again with some of its acts left out.
 pub trait Stage {
@@ -50,8 +63,8 @@ pub trait Stage {
         Vec::new()
     }
 
-    /// The operations that ask something of a store that is somewhere else: number, hub, and whether it has answered.
-    fn under_way(&self) -> Vec<(u32, usize, bool)> {
+    /// The operations that ask something of a store that is somewhere else.
+    fn under_way(&self) -> Vec<UnderWay> {
         Vec::new()
     }
 

@@ -116,6 +116,8 @@ pub struct Swarm {
     pub service: u64,
     /// For how long things go wrong, in milliseconds.
     pub lasts: u64,
+    /// Whether everybody is at one handoff at once: see [`crate::races`].
+    pub races: bool,
 }
 
 impl Swarm {
@@ -129,7 +131,8 @@ impl Swarm {
             Profile::Directory | Profile::Calm => false,
             Profile::Several | Profile::Races => true,
         };
-        let races = profile == Profile::Races || (several && chance.permille(500));
+        let races =
+            profile == Profile::Races || (profile == Profile::Swarm && several && chance.permille(400));
         let hubs = if several { chance.between(1, 3) } else { 1 };
         let epsilon = *chance.pick(&[0, 5, 50, 2_000]);
         let service = *chance.pick(&[0, 1, 5, 20]);
@@ -170,7 +173,7 @@ impl Swarm {
             store,
             clients,
             targets: usize::try_from(chance.between(1, 2)).unwrap_or(1),
-            handoffs: if races { chance.between(1, 4) } else { chance.between(2, 24) },
+            handoffs: chance.between(2, 24),
             lives: *chance.pick(&[(500, 3_000), (2_000, 20_000), (20_000, 100_000)]),
             limited: *chance.pick(&[0, 300, 800]),
             thinks: *chance.pick(&[2, 20, 300]),
@@ -178,8 +181,22 @@ impl Swarm {
             odd: *chance.pick(&[0, 100, 350]),
             service,
             lasts: *chance.pick(&[3_000, 12_000, 40_000]),
+            races: false,
         };
+        let swarm = if races { swarm.raced(chance) } else { swarm };
         if profile == Profile::Calm { swarm.calmed() } else { swarm }
+    }
+
+    /// The same with everybody at one handoff after the other.
+    fn raced(self, chance: &mut Chance) -> Self {
+        Self {
+            setup: Setup { epsilon: chance.below(3), bound: None, ..self.setup },
+            handoffs: chance.between(20, 60),
+            store: Store { fails: *chance.pick(&[0, 10, 50]), ..self.store },
+            limited: *chance.pick(&[0, 500, 1000]),
+            races: true,
+            ..self
+        }
     }
 
     /// The same without anything that goes wrong, and with much to do.
@@ -242,6 +259,20 @@ impl fmt::Display for Swarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, setup, network, befalls, store, clients, handoffs, lives, .. } = self;
         let hubs = match setup.hubs {
+            Hubs::Several(hubs) if self.races => {
+                return write!(
+                    f,
+                    "seed {seed}: {hubs} hubs on one store, everybody at one of {handoffs} handoffs after the other; {} in 1000 with a time limit; \
+                     clocks within {} ms; a store that loses {} answers and {} requests, delays {}, fails {}, holds {} in 1000",
+                    self.limited,
+                    setup.epsilon,
+                    store.loses_answers,
+                    store.loses_requests,
+                    store.delays,
+                    store.fails,
+                    store.holds
+                );
+            }
             Hubs::Directory => "one hub on directories".to_owned(),
             Hubs::Several(hubs) => format!("{hubs} hubs on one store"),
         };

@@ -24,6 +24,7 @@ use crate::run::{self, Format, Plan};
 
 mod coverage;
 mod mutants;
+mod validate;
 mod variant;
 
 /// Everything holds.
@@ -83,6 +84,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Shape::Text)]
         format: Shape,
     },
+    /// Say whether what a hub has written into its event log is a behaviour of the protocol, or the first line that is not
+    ValidateLog(validate::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -180,6 +183,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Variant(args) => variant::run(&args),
         Command::Coverage(args) => coverage::run(&args),
         Command::Trace { file, format } => trace(&file, format),
+        Command::ValidateLog(args) => validate::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

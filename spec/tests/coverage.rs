@@ -162,10 +162,12 @@ fn the_list_is_what_the_models_show_and_reads_back_as_it_is_written() {
     for edge in listed.edges(Profile::Ci).step_by(100) {
         assert_eq!(edge.to_string().parse(), Ok(*edge));
     }
-    let right = "pending\n  ci: accept loads: lost | pending\n";
-    assert_eq!(Truth::parse(right).unwrap().edges(Profile::Ci).count(), 1);
+    let right = "pending\n+ accept loads: held | accept heard\n";
+    let read = Truth::parse(right).unwrap();
+    let [edge] = read.edges(Profile::Ci).collect::<Vec<_>>()[..] else { panic!("it is one edge") };
+    assert_eq!(edge.to_string(), "pending | accept loads: held | pending, accept heard");
     for (from, to) in
-        [("pending\n", ""), ("ci", "often"), ("lost", "left"), ("| pending", "| gone"), ("|", "")]
+        [("pending\n", ""), ("+", "-"), ("loads", "lacks"), ("accept heard", "gone"), ("|", "/")]
     {
         assert!(Truth::parse(&right.replacen(from, to, 1)).is_err(), "{from} {to}");
     }

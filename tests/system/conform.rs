@@ -124,23 +124,20 @@ fn the_way_of_each_designers_variant_conforms_on_an_honest_hub() {
 fn an_answer_that_a_trace_makes_up_is_found_out() {
     let (binary, committed) = (testing(), traces("spec/traces"));
     let whole = committed.get("witness-s5-the-whole-path").expect("it is committed");
-    let mut claims = 0;
+    let mut answers = 0;
     for at in 0..whole.lines.len() {
         let mut bent = whole.clone();
         let Event::Answers { verdict, .. } = &mut bent.lines[at].event else { continue };
-        *verdict = match verdict {
-            Told::Claimed { claim_id, claimed_at, claim_expires_at } => Told::Claimed {
-                claim_id: claim_id.clone(),
-                claimed_at: *claimed_at + 1,
-                claim_expires_at: *claim_expires_at,
-            },
-            _ => Told::Refused("already_rejected".to_owned()),
-        };
+        if let Told::Claimed { claimed_at, .. } = verdict {
+            *claimed_at += 1;
+        } else {
+            *verdict = Told::Refused("already_rejected".to_owned());
+        }
         let why = play(&bent, &binary, PROTOCOL).expect_err("nobody answers that");
         assert!(why.contains("the trace answers") && why.contains("hub and kernel"), "{why}");
-        claims += 1;
+        answers += 1;
     }
-    assert_eq!(claims, 3, "a start, an accept and a complete");
+    assert_eq!(answers, 3, "a start, an accept and a complete");
     let mut bent = committed.get("witness-s12-the-older-is-shown").expect("it is committed").clone();
     for line in &mut bent.lines {
         if let Event::Polls { shown, .. } = &mut line.event {
@@ -201,7 +198,7 @@ fn records_that_no_command_makes_are_laid_into_the_directory_and_found_there() {
             may_follow: false,
             held: false,
         };
-        // What it is told is the kernel's to say; a verdict of `unavailable` is compared with nothing.
+        // What it is told is the kernel's to say: the trace, of another law, says something that nobody is told.
         let answers = Event::Answers { operation: 1, verdict: Told::Refused("unauthenticated".into()) };
         let shown = format!("{record:?}");
         let header = Header {
@@ -217,5 +214,52 @@ fn records_that_no_command_makes_are_laid_into_the_directory_and_found_there() {
             (2, 2, 0),
             "{shown}: the command, and the record after it"
         );
+    }
+}
+
+/// bob's start, whose hub dies with it; what the store makes of it; and bob's start once more.
+fn a_start_that_its_hub_dies_with(fate: &str, follows: &str, again: &str) -> Trace {
+    let record = r#"{"handoff":"h0","author":"bob","target":"alice","digest":"d0","started_at":5000,"expires_at":9000,"claim_ttl":2000,"state":"pending"}"#;
+    let text = r#"
+{"trace":"handoff-trace/1","name":"dies","kind":"witness","rule":"S7","says":"So.","model":"simulator","configuration":"none","law":"protocol","records":[]}
+{"step":1,"time":5000,"host":"hub","clock":5000,"event":{"begins":{"operation":1,"handoff":"h0","command":START,"asker":{"client":"client 1","agent":"bob"}}}}
+{"step":1,"time":5000,"host":"hub","clock":5000,"event":{"effect":{"operation":1,"effect":"load","outcome":"loaded"}}}
+{"step":1,"time":5000,"host":"hub","clock":5000,"event":{"effect":{"operation":1,"effect":"insert",FATE}}}
+{"step":2,"time":5001,"host":"hub","clock":5001,"event":{"crashes":{"operations":[1]}}}
+{"step":3,"time":5002,"host":"hub","clock":5002,"event":"restarts"}
+FOLLOWS
+{"step":5,"time":5003,"host":"hub","clock":5003,"event":{"begins":{"operation":2,"handoff":"h0","command":START,"asker":{"client":"client 1","agent":"bob"}}}}
+AGAIN
+{"step":6,"time":5003,"host":"hub","clock":5003,"event":{"polls":{"target":"alice","shown":"h0"}}}
+{"step":7,"time":9001,"host":"hub","clock":9001,"event":{"polls":{"target":"alice","shown":null}}}
+"#;
+    let start = r#"{"start":{"sender":"bob","artifact":{"handoff":"h0","author":"bob","target":"alice","digest":"d0","expires_at":9000,"claim_ttl":2000}}}"#;
+    let text = text.replace("FATE", fate).replace("FOLLOWS", follows).replace("AGAIN", again);
+    let text = text.replace("START", start).replace("RECORD", record);
+    let lines: Vec<_> = text.lines().filter(|line| !line.is_empty()).collect();
+    Trace::parse(&lines.join("\n")).expect("it is a trace")
+}
+
+#[test]
+fn what_a_hub_died_with_is_there_again_if_it_took_effect_and_only_then() {
+    let binary = testing();
+    let follows = r#"{"step":4,"time":5002,"host":"store","event":{"follows":{"operation":1,"took_effect":true,"writes":RECORD,"record":RECORD}}}"#;
+    let found = r#"
+{"step":5,"time":5003,"host":"hub","clock":5003,"event":{"effect":{"operation":2,"effect":"load","outcome":"loaded","record":RECORD}}}
+{"step":5,"time":5003,"host":"hub","clock":5003,"event":{"answers":{"operation":2,"verdict":{"started":{"expires_at":9000}}}}}"#;
+    let anew = r#"
+{"step":5,"time":5003,"host":"hub","clock":5003,"event":{"effect":{"operation":2,"effect":"load","outcome":"loaded"}}}
+{"step":5,"time":5003,"host":"hub","clock":5003,"event":{"effect":{"operation":2,"effect":"insert","outcome":"written","took_effect":true}}}
+{"step":5,"time":5003,"host":"hub","clock":5003,"event":{"answers":{"operation":2,"verdict":{"started":{"expires_at":9000}}}}}"#;
+    let written = r#""outcome":"written","took_effect":true"#;
+    let unknown = r#""outcome":"unknown","may_follow":true"#;
+    // The answer is lost with the hub; or nothing was sent before it died.
+    for (fate, follows, again, lost) in
+        [(written, "", found, 1), (unknown, follows, found, 1), (unknown, "", anew, 0)]
+    {
+        let trace = a_start_that_its_hub_dies_with(fate, follows, again);
+        let sum = play(&trace, &binary, PROTOCOL).unwrap_or_else(|why| panic!("{why}\n{trace}"));
+        assert_eq!((sum.lost, sum.kills, sum.told), (lost, 1, 3), "{trace}\n{sum}");
+        assert_eq!((sum.requests, sum.answers, sum.duplicates), (4 + lost, 4, lost), "{sum}");
     }
 }

@@ -12,3 +12,4 @@ mod house;
 mod kills;
 mod support;
 mod tidy;
+mod validate_log;

@@ -48,11 +48,15 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             committed
                 .extend(held.into_iter().map(|(ticket, held)| (ticket, if marked { held } else { full() })));
             let mut failed = BTreeSet::new();
+            // All of them took effect at once.
+            let now = self.clock.now();
+            for (running, outcome) in batch.iter().zip(&outcomes) {
+                self.teller.tell(|| Told::effect(running.number, &running.operation.effect(), outcome, now));
+            }
             for (running, outcome) in batch.into_iter().zip(outcomes) {
                 let now = self.clock.now();
                 let Running { number, ticket, operation, artifact, turns } = running;
                 if ticket.is_none() && outcome == Outcome::Conflict {
-                    self.teller.tell(|| Told::effect(number, &operation.effect(), &outcome, now));
                     self.teller.tell(|| Told::Dropped { operation: number });
                     // What the hub asked for itself was about a state that is gone; what is there now will ask anew.
                     continue;
@@ -64,7 +68,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
                 if outcome == Outcome::Failed {
                     failed.insert(*operation.handoff());
                 }
-                match self.go_on(number, operation, outcome, now) {
+                match self.decide(number, operation, outcome, now) {
                     Next::Done(done) => committed.extend(self.finish(number, ticket, done, now)),
                     Next::Effect(operation) => {
                         self.run(Running { number, ticket, operation, artifact, turns });

@@ -149,7 +149,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     }
 
     /// Goes on with an operation by what came of its effect.
-    pub(super) fn go_on(
+    fn go_on(
         &mut self,
         number: u64,
         operation: Operation<Wire, L>,
@@ -160,7 +160,8 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         self.decide(number, operation, outcome, now)
     }
 
-    fn decide(
+    /// The same, when what came of it has been told already.
+    pub(super) fn decide(
         &mut self,
         number: u64,
         operation: Operation<Wire, L>,

@@ -189,7 +189,7 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
     }
 
     /// Makes a file durable that a same-host agent wrote or moved: nothing that rests on it may be more so.
-    fn settle(&mut self, file: &str) -> io::Result<()> {
+    pub(super) fn settle(&mut self, file: &str) -> io::Result<()> {
         match self.disk.settle(file) {
             Ok(()) => Ok(()),
             Err(NotDurable::NotNow(error)) => Err(error),
@@ -269,8 +269,8 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
     pub(super) fn look(&mut self, id: &HandoffId, now: Time) -> io::Result<()> {
         for place in Place::PLAIN {
             if self.take_in(id, place, now)? {
-                if !place.status().is_terminal() {
-                    // Somebody dropped it: nothing that rests on it may be more durable than it is.
+                if self.index.get(id).is_some_and(|live| !live.record.status().is_terminal()) {
+                    // Somebody dropped it, and perhaps moved it on: nothing that rests on it may be more durable than it is.
                     let settled = self.settle(&place.file(id));
                     if settled.is_err() {
                         self.index.remove(id);
@@ -364,7 +364,7 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
             // Asked after this one was seen: a file that is on its way is seen at both its names.
             if !self.is_gone(&known.file(id)) {
                 self.move_aside(&file, &format!("the handoff of this id is in {}", known.file(id)), now);
-            } else if elsewhere.is_some() || !self.tells_of(&file, id, Some(digest)) {
+            } else if elsewhere.is_some() || !self.may_tell_of(&file, id, digest) {
                 if !self.is_gone(&file) {
                     self.move_aside(&file, &format!("it is not the handoff {id}"), now);
                 }
@@ -373,6 +373,16 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
             }
         }
         elsewhere
+    }
+
+    /// Whether a file is this handoff, as far as can be told now. One that cannot be read is not put away for that.
+    fn may_tell_of(&self, file: &str, id: &HandoffId, digest: Digest) -> bool {
+        match self.disk.read(file, FILE_LIMIT) {
+            Ok(Some(contents)) => line::read(&contents.bytes, contents.modified)
+                .is_ok_and(|told| told.record.id == *id && told.record.digest == digest),
+            Ok(None) => false,
+            Err(error) => error.kind() != io::ErrorKind::InvalidData,
+        }
     }
 
     /// Whether a file is this handoff, or another one that has taken its name.

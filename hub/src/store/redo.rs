@@ -73,9 +73,8 @@ pub(super) fn redo<D: Disk>(disk: &D, frames: &[Frame], slips: Slips) -> io::Res
         }
     }
     // What lost and is known to have lost is void. What may have lost and nobody was told of is of the last batch: a
-    // batch begins when the one before it has been carried out.
-    let last =
-        frames.iter().rev().find(|frame| !frame.entries.is_empty()).map_or(u64::MAX, |frame| frame.first);
+    // batch begins when the one before it has been carried out, and so does a frame that has a mark only.
+    let last = frames.last().filter(|frame| !frame.entries.is_empty()).map_or(u64::MAX, |frame| frame.first);
     let mut lost = BTreeSet::new();
     for (id, covered) in &handoffs {
         lost.extend(covered.redo(disk, id, last, slips)?);
@@ -137,9 +136,17 @@ impl Covered<'_> {
             write_again(disk, &here, m, slips)?;
         }
         for (n, m) in open.iter().enumerate() {
-            // Carried out, and then moved on by a same-host agent: its own line says so.
-            if here != m.from && here != m.to && says(disk, &here, m)? {
-                continue;
+            // Carried out, and then moved on by a same-host agent: its own line says so; or that it has finished what it
+            // had claimed itself, and the line is missing.
+            if here != m.from && here != m.to {
+                if says(disk, &here, m)? {
+                    continue;
+                }
+                let over = [Place::Completed, Place::Rejected].map(|place| place.file(id));
+                if *m.to == Place::ClaimedByNeighbour.file(id) && over.contains(&here) {
+                    write_again(disk, &here, m, slips)?;
+                    continue;
+                }
             }
             // A same-host agent took it first, or put something in the way: the transition lost, and nobody was told
             // otherwise. Unless it was told: then the crash has undone it, the agent has moved since what was not there

@@ -79,14 +79,26 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
         self.remove(&over, place, now)?;
         if let Some(retention) = retention {
             let covered = self.covers.segment();
-            self.log.prune(&self.disk, Time(now.0.saturating_sub(retention.0)), covered)?;
+            let removed = self.log.prune(&self.disk, Time(now.0.saturating_sub(retention.0)), covered)?;
+            if removed.is_some() {
+                // Before the next one goes: a power cut that brought back the older of two would leave a gap.
+                let flushed = self.disk.flush_directory(crate::events::DIRECTORY);
+                self.finally(flushed)?;
+            }
         }
         result
     }
 
-    /// Removes files, and makes that durable. First the journal must not cover them any longer, or a crash would bring
-    /// them back.
+    /// Removes files, and makes that durable. First the time by which their own is over must be, or a hub whose clock is
+    /// set back while it is down would take them for new (rule S4); and the journal must not cover them any longer, or
+    /// a crash would bring them back.
     fn remove(&mut self, over: &[HandoffId], place: Place, now: Time) -> io::Result<()> {
+        if over.is_empty() {
+            return Ok(());
+        }
+        if !self.commit(now, &[]).map_err(io::Error::other)?.marked {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "the journal takes no more"));
+        }
         if over.iter().any(|id| self.covers.has(id)) {
             self.checkpoint(now).map_err(io::Error::other)?;
         }
@@ -128,6 +140,11 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
         }
         if !told.record.status().is_terminal() {
             if self.take_in(id, place, now)? {
+                let settled = self.settle(&file);
+                if settled.is_err() {
+                    self.index.remove(id);
+                }
+                settled?;
                 self.noticed.push(Noticed::Moved(*id));
             }
             return Ok(false);

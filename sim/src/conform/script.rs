@@ -284,7 +284,8 @@ impl<'t> Writer<'t> {
         (self.trace.header.model == INDUCTION).then(client)
     }
 
-    /// A poll that finds nothing waits, if the trace answers it later.
+    /// A poll of the model's that finds nothing waits, if the trace answers it later. Of other models each is one of its
+    /// own: nobody says for how long it would wait.
     fn polls(&mut self, at: usize, line: &Line, target: &str, shown: Option<&String>) {
         let waiting = self.cues.iter_mut().rev().find_map(|(_, cue)| match &mut cue.act {
             Act::Polls { target: whose, told: Some(None), waits } if whose.as_str() == target => Some(waits),
@@ -298,7 +299,7 @@ impl<'t> Writer<'t> {
             | Act::Nothing => None,
         });
         let act = match (waiting, shown) {
-            (Some(waits), Some(_)) if !*waits => {
+            (Some(waits), Some(_)) if !*waits && self.trace.header.model == "hubs" => {
                 *waits = true;
                 Act::Woken { target: target.to_owned(), told: shown.cloned() }
             }

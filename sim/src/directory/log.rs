@@ -13,6 +13,7 @@ use handoff_spec::trace;
 use super::Directory;
 use crate::reached::Case;
 use crate::stage::Watch;
+use crate::story::tells;
 use crate::text;
 
 /// No segment of a simulated log is longer.
@@ -112,7 +113,8 @@ impl<L: Law> Directory<L> {
         match verify(&self.disk, &checkpoints) {
             // A disk that cannot be read now says nothing about the log.
             Ok(_) | Err(NotWhole::Unreadable(_)) => {}
-            Err(NotWhole::Fault(_)) => {
+            Err(NotWhole::Fault(fault)) => {
+                watch.story.tell(|| self.line(None, tells("finds", [("log", fault.to_string())])));
                 let how = "after a restart the event log is not what it was, line by line";
                 watch.judge.note(Some(Breach::of(Rule::S10, how)));
             }

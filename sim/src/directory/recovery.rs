@@ -9,6 +9,7 @@ use handoff_kernel::ident::HandoffId;
 use handoff_kernel::law::Law;
 use handoff_kernel::record::Status;
 use handoff_kernel::rules::Rule;
+use handoff_kernel::time::Millis;
 use handoff_spec::coverage::{Came, Then, Wrote};
 use handoff_spec::model::Breach;
 use handoff_spec::trace::{self, EffectKind, OutcomeKind};
@@ -48,11 +49,14 @@ impl<L: Law> Directory<L> {
     pub(super) fn die(&mut self, death: Death, watch: &mut Watch<'_>) {
         let Some(process) = self.process.take() else { return };
         process.disk.crash();
-        let Process { relay, disk, operations, .. } = process;
+        let Process { relay, disk, operations, held, .. } = process;
         drop(relay);
-        let mut gone = Vec::new();
-        for running in operations.into_values() {
+        let (mut gone, mut unfinished) = (Vec::new(), Vec::new());
+        for (operation, running) in operations {
             gone.push(running.number);
+            if !held.values().any(|(of, ..)| *of == operation) {
+                unfinished.push(u64::from(running.number));
+            }
             let number = u64::from(running.number);
             if let Some(decided) = running.decided {
                 let insert = watch.judge.books().get(&running.handoff).is_none();
@@ -73,14 +77,15 @@ impl<L: Law> Directory<L> {
                     };
                     self.line(Some(decided.event.at), event)
                 });
-                self.limbo.push(decided);
+                self.limbo.push((self.truth.now(), decided));
             }
             if running.asker.is_some() {
                 watch.judge.gone(number);
             }
         }
-        watch.coverage.crashes(gone.iter().map(|number| u64::from(*number)));
+        watch.coverage.crashes(unfinished);
         watch.story.tell(|| self.line(None, trace::Event::Crashes { operations: gone }));
+        self.cut_off = death != Death::Killed;
         match death {
             Death::Killed => watch.reached.note(Case::Killed),
             Death::PowerCut(seed) => {
@@ -92,13 +97,15 @@ impl<L: Law> Directory<L> {
                 // Often all or nothing is left, and sometimes anything.
                 let often = *chance.pick(&[0, 500, 900, 1000]);
                 let image = crash.choose(|_| chance.permille(often));
-                if !image.lost().is_empty() {
+                let lost = image.lost();
+                if !lost.is_empty() {
                     watch.reached.note(Case::EffectsLost);
+                    watch.story.tell(|| self.line(None, tells("loses", [("what", lost.join("; "))])));
                 }
                 watch.reached.note(Case::PowerCut);
                 self.replace_disk(&image);
                 // The machine's new disk is well.
-                self.ill = false;
+                (self.ill, self.reads_fail) = (false, false);
             }
         }
     }
@@ -146,9 +153,9 @@ impl<L: Law> Directory<L> {
 
     /// Holds what is on record against the books: nothing may be there but what was acknowledged, or under way.
     fn recover(&mut self, watch: &mut Watch<'_>) {
-        let mut limbo: BTreeMap<HandoffId, Vec<Decided>> = BTreeMap::new();
-        for decided in std::mem::take(&mut self.limbo) {
-            limbo.entry(decided.next.id).or_default().push(decided);
+        let mut limbo: BTreeMap<HandoffId, Vec<(u64, Decided)>> = BTreeMap::new();
+        for (time, decided) in std::mem::take(&mut self.limbo) {
+            limbo.entry(decided.next.id).or_default().push((time, decided));
         }
         let known: Vec<HandoffId> = watch.judge.books().keys().copied().collect();
         let all: Vec<HandoffId> =
@@ -176,14 +183,26 @@ impl<L: Law> Directory<L> {
                 continue;
             }
             let candidates = limbo.remove(&id).unwrap_or_default();
-            let explains = |decided: &&Decided| found.as_ref() == Some(&as_on_disk(&decided.next));
-            if let Some(decided) = candidates.iter().find(explains) {
+            let explains =
+                |(_, decided): &&(u64, Decided)| found.as_ref() == Some(&as_on_disk(&decided.next));
+            if let Some((time, decided)) = candidates.iter().find(explains) {
                 watch.reached.note(Case::Redone);
-                self.follow(decided, watch);
+                self.follow(decided, *time, watch);
                 continue;
             }
             match (found, booked) {
-                (Some(found), _) => watch.judge.found(&found),
+                (Some(found), None) if found.status() == Status::Pending => self.arrived(&found, watch),
+                (Some(found), _) => {
+                    watch.story.tell(|| {
+                        let record = text::record(&self.cast, &found);
+                        let started = record.started_at.to_string();
+                        self.line(
+                            None,
+                            tells("finds", [("record", record.to_string()), ("started_at", started)]),
+                        )
+                    });
+                    watch.judge.found(&found);
+                }
                 (None, Some(booked)) => self.missing(&booked.id, &booked, watch),
                 (None, None) => {}
             }
@@ -191,8 +210,8 @@ impl<L: Law> Directory<L> {
     }
 
     /// What had been decided when the hub died has taken effect.
-    fn follow(&self, decided: &Decided, watch: &mut Watch<'_>) {
-        self.written(decided, watch);
+    fn follow(&mut self, decided: &Decided, time: u64, watch: &mut Watch<'_>) {
+        self.written(decided, time, watch);
         watch.coverage.follows(u64::from(decided.number), true, Some(&decided.next));
         watch.story.tell(|| {
             let record = text::record(&self.cast, &decided.next);
@@ -213,18 +232,44 @@ impl<L: Law> Directory<L> {
         booked: &handoff_kernel::record::Record<handoff_kernel::ident::Wire>,
         watch: &mut Watch<'_>,
     ) {
-        let now = handoff_hub::clock::Clock::wall(&self.clock);
+        // The hub's time is no further ahead of true time than ε, but may be ahead of its wall clock.
+        let now = on_the_wire(self.truth.now()).plus(Millis(self.setup.epsilon));
         let due = self.setup.retain.is_some_and(|retain| self.law.may_remove(booked, retain, now));
-        if due {
+        if self.dropped.contains(id) && booked.status() == Status::Pending {
+            // What a same-host agent has not made durable is its own affair: nobody was told that it was started.
+            watch.judge.vanished(id);
+            watch.coverage.knows(id, None);
+        } else if due {
             watch.reached.note(Case::Pruned);
             watch.judge.pruned(id);
             watch.coverage.prunes(id);
             watch.story.tell(|| self.line(None, trace::Event::Prunes { handoff: id.to_string() }));
         } else {
+            watch.story.tell(|| {
+                let with = [("handoff", id.to_string()), ("files", self.files_of(id).join(" "))];
+                self.line(None, tells("misses", with))
+            });
             watch.judge.located(id, &[]);
             let how = "after a restart there is nothing on record of what was there";
             watch.judge.note(Some(Breach::of(Rule::S7, how)));
         }
+    }
+
+    /// Everything on the disk that is called so, and why it was put away, if it was.
+    fn files_of(&self, id: &HandoffId) -> Vec<String> {
+        let mut files = Vec::new();
+        for directory in ["handoff", "claimed", "archive", "rejected", "quarantine"] {
+            let names = self.disk.walk(directory).into_iter().flatten().flatten();
+            for name in names.filter(|name| name.starts_with(id.as_str())) {
+                let file = format!("{directory}/{name}");
+                let why = self.disk.read(&file, 512).ok().flatten().filter(|_| name.ends_with(".why"));
+                files.push(why.map_or_else(
+                    || file.clone(),
+                    |why| format!("{file} ({})", String::from_utf8_lossy(&why.bytes).trim()),
+                ));
+            }
+        }
+        files
     }
 
     /// Looks through the directories: each handoff is in one place.

@@ -67,13 +67,14 @@ impl Deadline {
     }
 }
 
+/// With a space before it; nothing where there is no deadline.
 impl fmt::Display for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::None => "without a deadline",
-            Self::Before => "before the deadline",
-            Self::At => "at the deadline",
-            Self::After => "after the deadline",
+            Self::None => "",
+            Self::Before => " before the deadline",
+            Self::At => " at the deadline",
+            Self::After => " after the deadline",
         })
     }
 }
@@ -216,7 +217,7 @@ impl fmt::Display for Label {
         match *self {
             Self::Decides { kind, held, deadline, answers } => {
                 let takes = if held { "hears" } else { "loads" };
-                write!(f, "{kind} {takes} {deadline}: ")?;
+                write!(f, "{kind} {takes}{deadline}: ")?;
                 match answers {
                     Some(verdict) => write!(f, "answers {verdict}"),
                     None => write!(f, "goes on to {}", kind.write()),

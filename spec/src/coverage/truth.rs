@@ -10,6 +10,15 @@ use crate::profile::Profile;
 /// The list of `spec/coverage.txt`, as this program was built with it.
 const COMMITTED: &str = include_str!("../../coverage.txt");
 
+/// What stands before a step of each profile's. The deep profile's models show too much to be listed.
+const MARKS: [(Profile, &str); 2] = [(Profile::Quick, "  "), (Profile::Ci, "+ ")];
+
+const HEAD: &str = "\
+# What can happen to one handoff in the models of hubs: where it stands and, a line a step, what happens there | where it
+# stands then, as far as that is something else. A step with a + is shown by the models of the ci profile only. Written by
+#     handoff-spec coverage --profile ci --record spec/coverage.txt
+";
+
 /// Everything that can happen to one handoff, by the smallest profile whose models show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Truth {
@@ -60,15 +69,20 @@ impl Truth {
         let mut before: Option<Situation> = None;
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let bad = || BadText(line.to_owned());
-            let Some(step) = line.strip_prefix("  ") else {
+            let marked =
+                MARKS.into_iter().find_map(|(profile, mark)| Some((profile, line.strip_prefix(mark)?)));
+            let Some((profile, step)) = marked else {
                 before = Some(line.parse()?);
                 continue;
             };
-            let (profile, step) = step.split_once(": ").ok_or_else(bad)?;
-            let profile = Profile::ALL.into_iter().find(|known| known.name() == profile).ok_or_else(bad)?;
-            let (label, after) = step.split_once(" | ").ok_or_else(bad)?;
-            let (before, label) = (before.ok_or_else(bad)?, *labels.get(label).ok_or_else(bad)?);
-            edges.insert(Edge { before, label, after: after.parse()? }, profile);
+            let before = before.ok_or_else(bad)?;
+            let (label, after) = step.split_once(" | ").map_or((step, None), |(it, after)| (it, Some(after)));
+            let label = *labels.get(label).ok_or_else(bad)?;
+            let after = match after {
+                None => before,
+                Some(after) => after.parse().or_else(|_| format!("{}, {after}", before.place()).parse())?,
+            };
+            edges.insert(Edge { before, label, after }, profile);
         }
         Ok(Self { edges })
     }
@@ -84,17 +98,22 @@ impl Truth {
     /// An edge a line, in order, under where it begins, after some words on what it is.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut out = String::from(
-            "# What can happen to one handoff in the models of hubs: where it stands, and under that, a line a step, the\n\
-             # smallest profile whose models show it: what happens | where it stands then. Written by\n\
-             #     handoff-spec coverage --profile ci --record spec/coverage.txt\n",
-        );
+        let mut out = String::from(HEAD);
         let mut last = None;
+        // Writing to a string cannot fail.
         for (Edge { before, label, after }, profile) in &self.edges {
-            // Writing to a string cannot fail.
-            let _written = if last == Some(before) { Ok(()) } else { writeln!(out, "{before}") };
-            let _written = writeln!(out, "  {profile}: {label} | {after}");
+            if last != Some(before) {
+                let _written = writeln!(out, "{before}");
+            }
             last = Some(before);
+            let mark = MARKS.into_iter().find(|(known, _)| known == profile).map_or("", |(_, mark)| mark);
+            let _written = write!(out, "{mark}{label}");
+            if before != after {
+                let whole = after.to_string();
+                let place = format!("{}, ", before.place());
+                let _written = write!(out, " | {}", whole.strip_prefix(&place).unwrap_or(&whole));
+            }
+            out.push('\n');
         }
         out
     }
@@ -149,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_step_is_of_the_smallest_profile_that_shows_it() {
-        let listed = "pending\n  ci: accept loads: lost | pending\n";
+        let listed = "pending\n+ accept loads: lost\n";
         let mut truth = Truth::parse(listed).unwrap();
         let mut seen = Seen::default();
         for edge in truth.edges(Profile::Ci) {
@@ -158,7 +177,7 @@ mod tests {
         assert_eq!(truth.share_of_edges(Profile::Quick, &seen), Share { seen: 0, of: 0 });
         truth.add(Profile::Quick, &seen);
         truth.add(Profile::Ci, &seen);
-        assert!(truth.render().ends_with(&listed.replace("ci", "quick")));
+        assert!(truth.render().ends_with(&listed.replace('+', " ")));
         assert_eq!(truth.share_of_situations(Profile::Quick, &seen), Share { seen: 1, of: 1 });
         assert_eq!(truth.share_of_situations(Profile::Quick, &Seen::default()), Share { seen: 0, of: 1 });
     }

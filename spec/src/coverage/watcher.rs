@@ -381,7 +381,7 @@ mod tests {
                 "pending | accept loads at the deadline: goes on to swap | pending, accept to swap",
                 "pending, accept to swap | accept loads at the deadline: goes on to swap | pending, 2+ accept to swap",
                 "pending, 2+ accept to swap | accept swaps: written, answer lost | claimed, accept to swap",
-                "claimed, accept to swap | accept loads without a deadline: answers done | claimed, accept to swap",
+                "claimed, accept to swap | accept loads: answers done | claimed, accept to swap",
                 "claimed, accept to swap | accept swaps: conflict | claimed",
             ]
         );

@@ -124,8 +124,9 @@ impl DiskFile for SimulatedFile {
             Call::Reserve,
             || format!(" {len} at {offset}"),
             |state, _| {
-                opened_for_it(self.writes, Errno::BADF)?;
+                // In this order, as Linux has it.
                 opened_for_it(len > 0, Errno::INVAL)?;
+                opened_for_it(self.writes, Errno::BADF)?;
                 let (from, to) = (place(offset)?, place(offset.saturating_add(len))?);
                 state.reserve(self.inode, from, to)
             },
