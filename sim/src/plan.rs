@@ -188,7 +188,9 @@ impl Plan {
             }
             "heals" => Act::Heal,
             // What comes of acts.
-            "arrives" | "refuses_to_start" => return Ok(None),
+            "arrives" | "finds" | "goes_down" | "loses" | "misses" | "notes" | "refuses_to_start" => {
+                return Ok(None);
+            }
             other => return Err(format!("{other:?} is no word of a simulator's trace")),
         }))
     }

@@ -102,7 +102,7 @@ impl<'p, S: Stage> Player<'p, S> {
         // Nobody waits for answers here: what clients made of them is in the plan.
         let _ = self.stage.act(&act, &mut self.watchers.watch());
         if let Some(began) = began {
-            let newest = self.stage.under_way().into_iter().map(|(number, ..)| number).max();
+            let newest = self.stage.under_way().into_iter().map(|it| it.operation).max();
             if let Some(number) = newest.filter(|number| *number > self.newest) {
                 self.newest = number;
                 self.numbers.insert(*began, number);
