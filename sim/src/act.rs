@@ -321,7 +321,7 @@ fn number<T: std::str::FromStr>(words: &Words, name: &str) -> Result<Option<T>, 
     text.parse().map(Some).map_err(|_| format!("{name} is {text:?}, which is no number that fits"))
 }
 
-fn needed<T: std::str::FromStr>(words: &Words, name: &str) -> Result<T, String> {
+pub(crate) fn needed<T: std::str::FromStr>(words: &Words, name: &str) -> Result<T, String> {
     number(words, name)?.ok_or_else(|| format!("{name} is missing"))
 }
 

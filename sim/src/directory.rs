@@ -32,7 +32,7 @@ use crate::cast::{Cast, in_a_trace, on_the_wire};
 use crate::clock::{HostClock, TrueTime};
 use crate::demand::{Demand, Heard};
 use crate::judge::{Behalf, Judge};
-use crate::reached::{Case, Reached};
+use crate::reached::Case;
 use crate::stage::{Answer, Stage, Watch};
 use crate::story::tells;
 use crate::text;

@@ -22,7 +22,7 @@ use crate::finale::{Finale, Open};
 use crate::judge::Judge;
 use crate::network::{Cut, Host, Network};
 use crate::races;
-use crate::reached::{Case, Reached};
+use crate::reached::Case;
 use crate::run::{Outcome, Watchers};
 use crate::several::Several;
 use crate::stage::{Answer, Stage, UnderWay};
@@ -213,6 +213,7 @@ impl<'s, S: Stage> World<'s, S> {
         }
         let open = self.open();
         let (truth, cast) = (self.truth.clone(), self.cast.clone());
+        crate::plan::tell_open(&open, &mut self.watchers, &cast, truth.now());
         let mut watch = self.watchers.watch();
         Finale::new(&mut self.stage, &mut watch, &truth, &cast, &self.swarm.setup).run(&open);
         let header = header(self.swarm.setup.configuration(), law);
