@@ -31,7 +31,7 @@ use crate::act::{Act, Asked, Death, Deed, Ill, Setup, Trouble};
 use crate::cast::{Cast, in_a_trace, on_the_wire};
 use crate::clock::{HostClock, TrueTime};
 use crate::demand::{Demand, Heard};
-use crate::judge::{Behalf, Judge};
+use crate::judge::Behalf;
 use crate::reached::Case;
 use crate::stage::{Answer, Stage, Watch};
 use crate::story::tells;
