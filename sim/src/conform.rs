@@ -10,6 +10,7 @@
 //! repeats, polls, waits, SIGKILL and the start after it, retention. [`Player`] plays; [`Played`] says what was compared.
 
 mod cast;
+mod fresh;
 mod judge;
 mod lay;
 mod malice;

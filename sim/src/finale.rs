@@ -47,6 +47,7 @@ pub struct Open {
 }
 
 /// What is left of a world.
+#[derive(Debug)]
 pub struct Finale<'a, 'b, S> {
     stage: &'a mut S,
     watch: &'a mut Watch<'b>,

@@ -22,7 +22,7 @@ use crate::finale::{Finale, Open};
 use crate::judge::Judge;
 use crate::network::{Cut, Host, Network};
 use crate::races;
-use crate::reached::{Case, Reached};
+use crate::reached::Case;
 use crate::run::{Outcome, Watchers};
 use crate::several::Several;
 use crate::stage::{Answer, Stage, UnderWay};

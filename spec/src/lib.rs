@@ -20,6 +20,7 @@ pub mod explorer;
 pub mod follow;
 pub mod generate;
 pub mod hubs;
+pub mod junit;
 pub mod malice;
 pub mod model;
 pub mod picture;

@@ -3,14 +3,11 @@
 //! One suite a kind of check, one case a check. A check that found something is a failure, one that was cut off an
 //! error. The schema allows a case several failures, but many readers take the first and drop the rest: so there is
 //! one, named for the finding that tells most, and its text has them all.
-//!
-//! It is written by hand. The crate made for it writes an attribute `skipped` of the whole report, which the schema
-//! of Jenkins does not have, and a Jenkins that validates drops such a report; and it lets U+FFFE through, which no
-//! XML may contain.
 
 use core::fmt::Write as _;
 
 use handoff_spec::check::Finding;
+use handoff_spec::junit::{content, document as whole, element, time};
 use handoff_spec::trace::Trace;
 
 use super::{Plan, Ran, files, kind, people};
@@ -32,8 +29,7 @@ pub(super) fn document(plan: &Plan, ran: &[Ran], seconds: f64) -> String {
     let name = format!("handoff-spec check --profile {}{}", plan.profile, part(plan));
     let all: Vec<&Ran> = ran.iter().collect();
     let suites: String = suites.collect();
-    let header = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-    format!("{header}{}", element(0, "testsuites", &counts(&name, &all, seconds), &suites))
+    whole(&counts(&name, &all, seconds), &suites)
 }
 
 /// Which part of the profile was asked for.
@@ -120,51 +116,4 @@ fn told(plan: &Plan, worst: &Finding, all: &[Finding]) -> String {
         let _ = writeln!(out, "  {}: {}{by}", finding.property, people::how(finding, 4));
     }
     out
-}
-
-// -------------------------------------------------------------------------------------------------------------- XML
-
-fn time(seconds: f64) -> String {
-    format!("{seconds:.3}")
-}
-
-fn start(depth: usize, name: &str, attributes: &[(&str, String)]) -> String {
-    let attributes: String =
-        attributes.iter().map(|(name, value)| format!(" {name}=\"{}\"", attribute(value))).collect();
-    format!("{:1$}<{name}{attributes}>", "", 2 * depth)
-}
-
-/// An element with elements in it, each on lines of its own.
-fn element(depth: usize, name: &str, attributes: &[(&str, String)], inside: &str) -> String {
-    format!("{}\n{inside}{:2$}</{name}>\n", start(depth, name, attributes), "", 2 * depth)
-}
-
-/// An element with text in it, to the letter.
-fn content(depth: usize, name: &str, attributes: &[(&str, String)], inside: &str) -> String {
-    format!("{}{}</{name}>\n", start(depth, name, attributes), text(inside))
-}
-
-/// A character as it stands in XML: what has a meaning there is named, and what may not stand there at all, whatever
-/// way it is written, is shown as lost.
-fn text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            // A reader makes a line feed of it, if it is not named.
-            '\r' => out += "&#13;",
-            '\n' | '\t' => out.push(c),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push(char::REPLACEMENT_CHARACTER),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-/// In an attribute a reader makes a blank of a line's end, if it is not named.
-fn attribute(value: &str) -> String {
-    text(value).replace('\n', "&#10;").replace('\t', "&#9;")
 }

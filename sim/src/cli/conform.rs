@@ -1,0 +1,120 @@
+//! `conform`: traces played on a real hub, and histories of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use handoff_kernel::law::{Law as _, PROTOCOL, Protocol};
+use handoff_kernel::testing::variant::Variant;
+use handoff_sim::conform::{Settings, all};
+use handoff_sim::swarm::Swarm;
+use handoff_sim::{histories, live};
+use handoff_spec::trace::Trace;
+
+use super::{BROKEN, HOLDS, Progress, counted, law, print, threads};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The hub that is built for tests: `cargo build -p handoff-hub --features testing --bin handoff-hub-testing`
+    #[arg(long, value_name = "PATH")]
+    hub_binary: PathBuf,
+    /// Play every trace (*.ndjson) of this directory
+    #[arg(long, value_name = "DIR")]
+    traces: Option<PathBuf>,
+    /// Play so many traces that the simulator writes for it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    fresh: u64,
+    /// What the fresh traces, the trouble on the way and the histories are drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Look for an order of so many histories
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    histories: u64,
+    /// The law that the hub is run under, and that traces hold it to
+    #[arg(long, default_value = PROTOCOL, value_name = "NAME", value_parser = law)]
+    law: Variant,
+    /// Say on standard error how far it is, at most every 10 seconds; a terminal is told every second anyway
+    #[arg(long)]
+    progress: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8, String> {
+    if args.traces.is_none() && args.fresh == 0 && args.histories == 0 {
+        return Err("nothing is asked for: name --traces DIR, --fresh N or --histories N".into());
+    }
+    if !args.hub_binary.is_file() {
+        return Err(format!("{} is no file: name the hub's binary", args.hub_binary.display()));
+    }
+    let mut traces = args.traces.as_deref().map_or_else(|| Ok(Vec::new()), committed)?;
+    let fresh = (0..args.fresh).filter_map(|number| {
+        live::run(&Protocol, &Swarm::conformable(args.seed.wrapping_add(number)), true)
+            .trace
+            .map(|trace| (number, trace))
+    });
+    traces.extend(fresh.map(|(number, mut trace)| {
+        trace.header.name = format!("seed {}", args.seed.wrapping_add(number));
+        trace
+    }));
+    let progress = Progress::new(args.progress);
+    let mut failed = 0_u64;
+    if !traces.is_empty() {
+        let settings = Settings {
+            binary: args.hub_binary.clone(),
+            law: args.law.name(),
+            at_once: threads(),
+            trouble: Some(args.seed),
+        };
+        let (mut done, mut said) = (0_u64, Ok(()));
+        let played = all(traces, &settings, |_, result| {
+            done += 1;
+            progress.say(|| counted(done, "trace"));
+            if let Err(why) = result {
+                failed += 1;
+                said = print(&format!("NOT {why}\n"));
+            }
+        });
+        said?;
+        print(&played.to_string())?;
+    }
+    if args.histories > 0 {
+        let more: Vec<String> =
+            if args.law.name() == PROTOCOL { Vec::new() } else { vec!["--law".to_owned(), args.law.name()] };
+        let more: Vec<&str> = more.iter().map(String::as_str).collect();
+        let found = histories::run_with(&args.hub_binary, &more, args.histories, args.seed, |so_far| {
+            progress.say(|| format!("{} histories", so_far.histories));
+        });
+        match found {
+            Ok(summary) => print(&format!(
+                "{} histories of {} operations have an order: {} without an answer, {} kills, {} overlapping at most\n",
+                summary.histories, summary.operations, summary.unknown, summary.kills, summary.overlapping
+            ))?,
+            Err(why) => {
+                failed += 1;
+                print(&format!("{why}\n"))?;
+            }
+        }
+    }
+    if failed == 0 {
+        print("the hub does as the kernel does\n").map(|()| HOLDS)
+    } else {
+        print(&format!("{failed} not as the kernel's\n")).map(|()| BROKEN)
+    }
+}
+
+/// Every trace of a directory, in the order of their names.
+fn committed(directory: &Path) -> Result<Vec<Trace>, String> {
+    let failed = |error: std::io::Error| format!("cannot read {}: {error}", directory.display());
+    let files = fs::read_dir(directory).map_err(failed)?;
+    let mut files: Vec<PathBuf> =
+        files.map(|file| file.map(|file| file.path())).collect::<Result<_, _>>().map_err(failed)?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "ndjson"));
+    files.sort();
+    if files.is_empty() {
+        return Err(format!("there is no trace (*.ndjson) in {}", directory.display()));
+    }
+    let read = |file: &PathBuf| {
+        let text =
+            fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        Trace::parse(&text).map_err(|error| format!("{} is no trace: {error}", file.display()))
+    };
+    files.iter().map(read).collect()
+}

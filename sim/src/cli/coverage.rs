@@ -1,0 +1,115 @@
+//! `coverage`: what runs have shown, of what the models can show.
+
+use std::collections::BTreeMap;
+
+use handoff_kernel::law::Protocol;
+use handoff_sim::batch::{self, Plan};
+use handoff_sim::swarm::Profile;
+use handoff_spec::coverage::{Deadline, Edge, Kind, Label, Seen, Stage, Truth, Wrote};
+use handoff_spec::profile;
+
+use super::{HOLDS, Progress, counted, print, profile as profile_named, threads};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// So many seeds of each profile
+    #[arg(long, value_name = "K", default_value_t = 500)]
+    runs: u64,
+    /// Only this profile; none is all of them
+    #[arg(long, value_parser = profile_named)]
+    profile: Option<Profile>,
+    /// Print every step that no run has shown, in groups, with the reason where one is known
+    #[arg(long)]
+    missing: bool,
+    /// On so many threads
+    #[arg(long, value_name = "T")]
+    threads: Option<usize>,
+    /// Say on standard error how far it is, at most every 10 seconds; a terminal is told every second anyway
+    #[arg(long)]
+    progress: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8, String> {
+    let truth = Truth::committed().map_err(|error| error.to_string())?;
+    let progress = Progress::new(args.progress);
+    let profiles = args.profile.map_or_else(|| Profile::ALL.to_vec(), |profile| vec![profile]);
+    let mut all = Seen::default();
+    print(&format!(
+        "{:<10} {:>6}  {}\n",
+        "profile", "runs", "of the models: situations, steps of a handoff"
+    ))?;
+    for profile in profiles {
+        let threads = args.threads.unwrap_or_else(threads);
+        let plan = Plan { seed: 0, runs: args.runs, profile, threads, stops: false };
+        let report = batch::run(&Protocol, &plan, |done| {
+            progress.say(|| format!("{}, {}", profile.name(), counted(done, "run")));
+            true
+        });
+        row(&truth, profile.name(), report.runs, &report.coverage)?;
+        all.merge(&report.coverage);
+    }
+    if args.profile.is_none() {
+        row(&truth, "together", args.runs * Profile::ALL.len() as u64, &all)?;
+    }
+    if args.missing {
+        print(&missing(&truth.missing(profile::Profile::Ci, &all)))?;
+    }
+    Ok(HOLDS)
+}
+
+fn row(truth: &Truth, name: &str, runs: u64, seen: &Seen) -> Result<(), String> {
+    for models in [profile::Profile::Quick, profile::Profile::Ci] {
+        let situations = truth.share_of_situations(models, seen).to_string();
+        let edges = truth.share_of_edges(models, seen);
+        print(&format!("{name:<10} {runs:>6}  {:<6} {situations:<24} {edges}\n", models.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Those that no run has shown, by what they have in common.
+fn missing(edges: &[Edge]) -> String {
+    let mut groups: BTreeMap<&'static str, Vec<&Edge>> = BTreeMap::new();
+    for edge in edges {
+        groups.entry(why(edge)).or_default().push(edge);
+    }
+    let mut out = String::new();
+    for (why, edges) in groups {
+        out += &format!("\n{} never seen: {why}\n", counted(edges.len() as u64, "step"));
+        out.extend(edges.iter().map(|edge| format!("  {edge}\n")));
+    }
+    out
+}
+
+/// Why a run has not shown it, as far as that is known.
+fn why(edge: &Edge) -> &'static str {
+    const CHANCE: &str =
+        "several operations at once on one handoff, in an order that these seeds have not drawn";
+    match edge.label {
+        Label::Prunes => {
+            "retention is a directory store's, which does one operation at a time: it never removes what another is about to write"
+        }
+        Label::Decides { kind: Kind::Sweep, .. }
+        | Label::Writes(Kind::Sweep, ..)
+        | Label::Hears(Kind::Sweep, _)
+        | Label::LoadHeld(Kind::Sweep)
+        | Label::LoadLost(Kind::Sweep)
+        | Label::Fails(Kind::Sweep, _)
+        | Label::Follows(Kind::Sweep, _) => {
+            "a sweep: a janitor looks only after what is due, and models sweep anything at any time"
+        }
+        Label::Decides { deadline: Deadline::At, .. } => "at the very millisecond of a deadline",
+        Label::Follows(..) | Label::Writes(_, Wrote::Delayed, _) | Label::Hears(_, Wrote::Delayed) => {
+            "a write that the store carries out late"
+        }
+        Label::Fails(_, Stage::ToLoad | Stage::ToWrite | Stage::Heard) => "the store says that it cannot",
+        Label::LoadHeld(_) | Label::LoadLost(_) => "the store's answer to a load that is held or lost",
+        Label::Crashes => "a hub that dies with just this in hand",
+        Label::Decides { .. } | Label::Writes(..) | Label::Hears(..) => {
+            if edge.before.in_hand() > 1 {
+                CHANCE
+            } else {
+                "one operation alone, and nobody knows why"
+            }
+        }
+    }
+}
