@@ -12,6 +12,7 @@ use crate::cast::Cast;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most are commands, and a box for each would cost more")]
 pub enum Demand {
     /// A command, with attempt 0: the hub draws its own.
     Command {

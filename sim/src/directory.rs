@@ -8,12 +8,13 @@
 
 mod log;
 mod recovery;
+mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use handoff_hub::disk::simulated::{Background, Hinting, Image, Settings, SimulatedDisk};
-use handoff_hub::disk::{Disk as _, DiskFile as _, Mode};
+use handoff_hub::disk::Disk as _;
+use handoff_hub::disk::simulated::{Background, Settings, SimulatedDisk};
 use handoff_hub::relay::told::{self, Told};
 use handoff_hub::relay::{Config, Relay};
 use handoff_hub::request::{Reply, Ticket};
@@ -27,7 +28,7 @@ use handoff_kernel::time::Time;
 use handoff_spec::coverage::{Came, Then, Verdict, Wrote};
 use handoff_spec::trace::{self, EffectKind, Line, OutcomeKind};
 
-use crate::act::{Act, Asked, Death, Deed, Ill, Setup, Trouble};
+use crate::act::{Act, Asked, Death, Setup};
 use crate::cast::{Cast, in_a_trace, on_the_wire};
 use crate::clock::{HostClock, TrueTime};
 use crate::demand::{Demand, Heard};
@@ -409,7 +410,8 @@ impl<L: Law> Directory<L> {
         watch.reached.note(Case::Dropped);
         self.dropped.insert(record.id);
         watch.judge.arrived(record);
-        if self.moved.contains(&record.id) {
+        let lies = format!("handoff/{}.json", record.id);
+        if self.moved.contains(&record.id) && self.disk.about(&lies).is_ok_and(|about| about.is_none()) {
             // It was moved on before the hub had seen it come.
             watch.judge.moved(&record.id);
         }
@@ -512,166 +514,6 @@ impl<L: Law> Directory<L> {
                 handoff_spec::hubs::judge::held_back(&self.law, record, &running.command, now.0, rule);
             watch.judge.note(Some(breach));
         }
-    }
-
-    // ------------------------------------------------------------------------------------------ same-host agents
-
-    fn deed(&mut self, deed: &Deed, watch: &mut Watch<'_>) {
-        let (does, with) = match deed {
-            Deed::Drops(said) => {
-                let ttl = said.claim_ttl.map_or_else(String::new, |ttl| ttl.to_string());
-                let with = vec![
-                    ("handoff", said.handoff.clone()),
-                    ("author", said.author.clone()),
-                    ("target", said.target.clone()),
-                    ("digest", said.digest.clone()),
-                    ("expires_at", said.expires_at.to_string()),
-                    ("claim_ttl", ttl),
-                ];
-                ("drops", with)
-            }
-            Deed::Claims(handoff) => ("claims", vec![("handoff", handoff.to_string())]),
-            Deed::Completes(handoff) => ("completes", vec![("handoff", handoff.to_string())]),
-            Deed::Rejects(handoff) => ("rejects", vec![("handoff", handoff.to_string())]),
-            Deed::DeletesLog => ("deletes_log", vec![]),
-        };
-        watch.story.tell(|| {
-            let with = with.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            let event = trace::Event::Tells { does: does.to_owned(), with };
-            Line::at(self.truth.now(), "neighbour", None, event)
-        });
-        let early = self.process.is_none() && (self.cut_off || !self.limbo.is_empty());
-        let done = match deed {
-            // Until a hub that died in the middle of something has begun again, files may lie where they lay before, or be
-            // on their way. Whoever moves one then moves what the hub has moved already: the hub is to be started first
-            // (docs/operations.md).
-            Deed::Claims(_) | Deed::Completes(_) | Deed::Rejects(_) if early => {
-                Err(std::io::ErrorKind::WouldBlock.into())
-            }
-            Deed::Drops(said) => self.drop_file(said),
-            Deed::Claims(id) => {
-                self.disk.rename(&format!("handoff/{id}.json"), &format!("claimed/{id}.json"))
-            }
-            Deed::Completes(id) => self.finish(id, "archive"),
-            Deed::Rejects(id) => {
-                let rejected = format!("rejected/{id}.json");
-                self.disk
-                    .rename(&format!("handoff/{id}.json"), &rejected)
-                    .or_else(|_| self.finish(id, "rejected"))
-            }
-            Deed::DeletesLog => self.delete_log(watch),
-        };
-        if done.is_ok() {
-            watch.reached.deed(deed);
-            if let Deed::Claims(id) | Deed::Rejects(id) = deed {
-                watch.judge.moved(id);
-                self.moved.insert(*id);
-            }
-        }
-    }
-
-    /// A same-host agent finishes what it has claimed itself by renaming it on, whatever the hub has made of its name.
-    fn finish(&self, id: &HandoffId, directory: &str) -> std::io::Result<()> {
-        let to = format!("{directory}/{id}.json");
-        let anonymous = format!("{id}~~");
-        let own = format!("{id}.json");
-        for name in self.disk.walk("claimed")? {
-            let name = name?;
-            if name == own || name.starts_with(&anonymous) {
-                return self.disk.rename(&format!("claimed/{name}"), &to);
-            }
-        }
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-
-    fn drop_file(&self, said: &trace::Artifact) -> std::io::Result<()> {
-        let made = self.cast.artifact(said).map_err(std::io::Error::other)?;
-        let aside = format!("aside-{}", said.handoff);
-        let file = self.disk.open(&aside, Mode::Create)?;
-        file.set_len(0)?;
-        file.write_all_at(0, &made.bytes)?;
-        // Long enough ago that no clock of this machine is ever before it: a file that is dated ahead counts as having
-        // arrived now, and after a restart that may be another now.
-        let ago = 2 * self.setup.epsilon + 1;
-        file.set_modified(on_the_wire(self.truth.now().saturating_sub(ago)))?;
-        self.disk.rename(&aside, &format!("handoff/{}.json", said.handoff))
-    }
-
-    fn delete_log(&mut self, watch: &mut Watch<'_>) -> std::io::Result<()> {
-        if self.process.is_some() {
-            return Err(std::io::ErrorKind::ResourceBusy.into());
-        }
-        let names: Result<Vec<_>, _> = self.disk.walk("events")?.collect();
-        for name in names? {
-            self.disk.remove(&format!("events/{name}"))?;
-        }
-        self.disk.flush_directory("events")?;
-        self.tail.forget();
-        watch.judge.log_deleted();
-        Ok(())
-    }
-
-    // ------------------------------------------------------------------------------------------------------ disks
-
-    fn trouble(&mut self, trouble: Trouble, watch: &mut Watch<'_>) {
-        watch.story.tell(|| {
-            let with = [("what", trouble.ill.name().to_owned()), ("after", trouble.after.to_string())];
-            Line::at(self.truth.now(), "disk 1", None, tells("fails", with))
-        });
-        watch.reached.note(Case::Trouble(trouble.ill));
-        self.ill = true;
-        self.reads_fail |= trouble.ill == Ill::ReadFails;
-        if let Some(fault) = trouble.ill.fault() {
-            self.disk.fail(fault.after(trouble.after));
-        }
-        if let Some(hinting) = trouble.ill.hinting() {
-            self.disk.set_hinting(hinting);
-        }
-        match trouble.ill {
-            Ill::SlowFlush => self.disk.set_background(Background::WhenWaitedFor),
-            Ill::Full => {
-                // As much as is taken now, and a few more.
-                const PLENTY: usize = 1 << 30;
-                self.disk.set_capacity(Some(PLENTY));
-                let free = self.disk.free_blocks().unwrap_or(PLENTY);
-                let left = usize::try_from(trouble.after).unwrap_or_default();
-                self.disk.set_capacity(Some(PLENTY - free + left));
-            }
-            Ill::NoSpace
-            | Ill::NoNewFile
-            | Ill::NoReserve
-            | Ill::WriteFails
-            | Ill::WritesShort
-            | Ill::Interrupted
-            | Ill::ReadFails
-            | Ill::RenameFails
-            | Ill::FlushFails
-            | Ill::FlushAllFails
-            | Ill::HintsLost
-            | Ill::HintsSilent => {}
-        }
-    }
-
-    fn heal(&mut self, watch: &mut Watch<'_>) {
-        watch.story.tell(|| Line::at(self.truth.now(), "disk 1", None, tells("heals", [])));
-        self.ill = false;
-        self.reads_fail = false;
-        if let Some(process) = &mut self.process {
-            process.doom = None;
-            process.disk.crash_at(u64::MAX);
-        }
-        self.disk.heal();
-        self.disk.set_capacity(ROOMY);
-        self.disk.set_hinting(Hinting::Told);
-        self.disk.set_background(Background::AfterPolls(1));
-    }
-
-    /// The disk that a machine comes up with.
-    fn replace_disk(&mut self, image: &Image) {
-        self.disk = image.disk();
-        self.disk.set_capacity(ROOMY);
-        self.disk.set_background(Background::AfterPolls(1));
-        self.disk.set_now(on_the_wire(self.truth.now()));
     }
 }
 

@@ -127,6 +127,7 @@ impl Judge {
     }
 
     /// A client's operation was answered, by this deciding time.
+    #[expect(clippy::too_many_arguments, reason = "an answer is to whom, of what, by which law, and when")]
     pub fn answered<L: Law>(
         &mut self,
         law: &L,

@@ -35,11 +35,26 @@ macro_rules! cases {
             /// Those without parts, and in which worlds each can be reached.
             const PLAIN: &'static [(Self, Where)] = &[$((Self::$case, Where::$where)),*];
 
-            /// What it is, in a few words.
+            /// What it is, in a few words, if it has no parts.
             fn says(self) -> Option<&'static str> {
                 match self {
                     $(Self::$case => Some($says),)*
                     Self::Trouble(_) | Self::Verdict(..) | Self::Event(..) | Self::Effect(..) | Self::Deed(_) => None,
+                }
+            }
+
+            /// What it is, if it has parts.
+            fn parts(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::Trouble(ill) => write!(f, "of a disk: {}", ill.name()),
+                    Self::Verdict(command, verdict, false) => write!(f, "{command} is answered {verdict}"),
+                    Self::Verdict(command, verdict, true) => write!(f, "{command} is answered {verdict}, again"),
+                    Self::Event(kind, behalf) => write!(f, "{kind}, on behalf of {behalf}"),
+                    Self::Effect(effect, behalf, outcome) => {
+                        write!(f, "{effect} on behalf of {behalf}: {outcome}")
+                    }
+                    Self::Deed(deed) => write!(f, "a same-host agent {deed}"),
+                    $(Self::$case)|* => Ok(()),
                 }
             }
         }
@@ -105,15 +120,10 @@ cases! {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Trouble(ill) => write!(f, "of a disk: {}", ill.name()),
-            Self::Verdict(command, verdict, false) => write!(f, "{command} is answered {verdict}"),
-            Self::Verdict(command, verdict, true) => write!(f, "{command} is answered {verdict}, again"),
-            Self::Event(kind, behalf) => write!(f, "{kind}, on behalf of {behalf}"),
-            Self::Effect(effect, behalf, outcome) => write!(f, "{effect} on behalf of {behalf}: {outcome}"),
-            Self::Deed(deed) => write!(f, "a same-host agent {deed}"),
-            plain => f.write_str(plain.says().unwrap_or_default()),
+        if let Some(says) = self.says() {
+            return f.write_str(says);
         }
+        self.parts(f)
     }
 }
 

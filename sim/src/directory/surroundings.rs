@@ -1,0 +1,174 @@
+//! What surrounds a hub on directories: same-host agents, and the disk and its troubles.
+
+use std::io;
+
+use handoff_hub::disk::simulated::{Background, Hinting, Image};
+use handoff_hub::disk::{Disk as _, DiskFile as _, Mode};
+use handoff_kernel::ident::HandoffId;
+use handoff_kernel::law::Law;
+use handoff_spec::trace::{self, Line};
+
+use super::{Directory, ROOMY};
+use crate::act::{Deed, Ill, Trouble};
+use crate::cast::on_the_wire;
+use crate::reached::Case;
+use crate::stage::Watch;
+use crate::story::tells;
+
+impl<L: Law> Directory<L> {
+    pub(super) fn deed(&mut self, deed: &Deed, watch: &mut Watch<'_>) {
+        let (does, with) = match deed {
+            Deed::Drops(said) => {
+                let ttl = said.claim_ttl.map_or_else(String::new, |ttl| ttl.to_string());
+                let with = vec![
+                    ("handoff", said.handoff.clone()),
+                    ("author", said.author.clone()),
+                    ("target", said.target.clone()),
+                    ("digest", said.digest.clone()),
+                    ("expires_at", said.expires_at.to_string()),
+                    ("claim_ttl", ttl),
+                ];
+                ("drops", with)
+            }
+            Deed::Claims(handoff) => ("claims", vec![("handoff", handoff.to_string())]),
+            Deed::Completes(handoff) => ("completes", vec![("handoff", handoff.to_string())]),
+            Deed::Rejects(handoff) => ("rejects", vec![("handoff", handoff.to_string())]),
+            Deed::DeletesLog => ("deletes_log", vec![]),
+        };
+        watch.story.tell(|| {
+            let with = with.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let event = trace::Event::Tells { does: does.to_owned(), with };
+            Line::at(self.truth.now(), "neighbour", None, event)
+        });
+        let early = self.process.is_none() && (self.cut_off || !self.limbo.is_empty());
+        let done = match deed {
+            // Until a hub that died in the middle of something has begun again, files may lie where they lay before, or be
+            // on their way. Whoever moves one then moves what the hub has moved already: the hub is to be started first
+            // (docs/operations.md).
+            Deed::Claims(_) | Deed::Completes(_) | Deed::Rejects(_) if early => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Deed::Drops(said) => self.drop_file(said),
+            Deed::Claims(id) => {
+                self.disk.rename(&format!("handoff/{id}.json"), &format!("claimed/{id}.json"))
+            }
+            Deed::Completes(id) => self.finish(id, "archive"),
+            Deed::Rejects(id) => {
+                let rejected = format!("rejected/{id}.json");
+                self.disk
+                    .rename(&format!("handoff/{id}.json"), &rejected)
+                    .or_else(|_| self.finish(id, "rejected"))
+            }
+            Deed::DeletesLog => self.delete_log(watch),
+        };
+        if done.is_ok() {
+            watch.reached.deed(deed);
+            if let Deed::Claims(id) | Deed::Rejects(id) = deed {
+                watch.judge.moved(id);
+                self.moved.insert(*id);
+            }
+        }
+    }
+
+    /// A same-host agent finishes what it has claimed itself by renaming it on, whatever the hub has made of its name.
+    fn finish(&self, id: &HandoffId, directory: &str) -> io::Result<()> {
+        let to = format!("{directory}/{id}.json");
+        let anonymous = format!("{id}~~");
+        let own = format!("{id}.json");
+        for name in self.disk.walk("claimed")? {
+            let name = name?;
+            if name == own || name.starts_with(&anonymous) {
+                return self.disk.rename(&format!("claimed/{name}"), &to);
+            }
+        }
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn drop_file(&self, said: &trace::Artifact) -> io::Result<()> {
+        let made = self.cast.artifact(said).map_err(io::Error::other)?;
+        let aside = format!("aside-{}", said.handoff);
+        let file = self.disk.open(&aside, Mode::Create)?;
+        file.set_len(0)?;
+        file.write_all_at(0, &made.bytes)?;
+        // Long enough ago that no clock of this machine is ever before it: a file that is dated ahead counts as having
+        // arrived now, and after a restart that may be another now.
+        let ago = 2 * self.setup.epsilon + 1;
+        file.set_modified(on_the_wire(self.truth.now().saturating_sub(ago)))?;
+        self.disk.rename(&aside, &format!("handoff/{}.json", said.handoff))
+    }
+
+    fn delete_log(&mut self, watch: &mut Watch<'_>) -> io::Result<()> {
+        if self.process.is_some() {
+            return Err(io::ErrorKind::ResourceBusy.into());
+        }
+        let names: Result<Vec<_>, _> = self.disk.walk("events")?.collect();
+        for name in names? {
+            self.disk.remove(&format!("events/{name}"))?;
+        }
+        self.disk.flush_directory("events")?;
+        self.tail.forget();
+        watch.judge.log_deleted();
+        Ok(())
+    }
+
+    pub(super) fn trouble(&mut self, trouble: Trouble, watch: &mut Watch<'_>) {
+        watch.story.tell(|| {
+            let with = [("what", trouble.ill.name().to_owned()), ("after", trouble.after.to_string())];
+            Line::at(self.truth.now(), "disk 1", None, tells("fails", with))
+        });
+        watch.reached.note(Case::Trouble(trouble.ill));
+        self.ill = true;
+        self.reads_fail |= trouble.ill == Ill::ReadFails;
+        if let Some(fault) = trouble.ill.fault() {
+            self.disk.fail(fault.after(trouble.after));
+        }
+        if let Some(hinting) = trouble.ill.hinting() {
+            self.disk.set_hinting(hinting);
+        }
+        match trouble.ill {
+            Ill::SlowFlush => self.disk.set_background(Background::WhenWaitedFor),
+            Ill::Full => {
+                // As much as is taken now, and a few more.
+                const PLENTY: usize = 1 << 30;
+                self.disk.set_capacity(Some(PLENTY));
+                let free = self.disk.free_blocks().unwrap_or(PLENTY);
+                let left = usize::try_from(trouble.after).unwrap_or_default();
+                self.disk.set_capacity(Some(PLENTY - free + left));
+            }
+            Ill::NoSpace
+            | Ill::NoNewFile
+            | Ill::NoReserve
+            | Ill::WriteFails
+            | Ill::WritesShort
+            | Ill::Interrupted
+            | Ill::ReadFails
+            | Ill::RenameFails
+            | Ill::FlushFails
+            | Ill::FlushAllFails
+            | Ill::HintsLost
+            | Ill::HintsSilent => {}
+        }
+    }
+
+    pub(super) fn heal(&mut self, watch: &mut Watch<'_>) {
+        watch.story.tell(|| Line::at(self.truth.now(), "disk 1", None, tells("heals", [])));
+        self.ill = false;
+        self.reads_fail = false;
+        if let Some(process) = &mut self.process {
+            process.doom = None;
+            process.disk.crash_at(u64::MAX);
+        }
+        self.disk.heal();
+        self.disk.set_capacity(ROOMY);
+        self.disk.set_hinting(Hinting::Told);
+        self.disk.set_background(Background::AfterPolls(1));
+    }
+
+    /// The disk that a machine comes up with.
+    pub(super) fn replace_disk(&mut self, image: &Image) {
+        self.disk = image.disk();
+        self.disk.set_capacity(ROOMY);
+        self.disk.set_background(Background::AfterPolls(1));
+        self.disk.set_now(on_the_wire(self.truth.now()));
+    }
+}
