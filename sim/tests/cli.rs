@@ -125,6 +125,9 @@ fn a_fault_is_found_and_said_where_and_one_that_is_not_found_fails() {
     let (code, out, _) = sim(&["mutants", "--seeds", "0", "anybody_is_target"]);
     assert_eq!(code, 1, "{out}");
     assert!(out.contains("ALIVE anybody_is_target"), "{out}");
+    let (code, out, _) = sim(&["mutants", "--seeds", "0", "poll_claims"]);
+    assert_eq!(code, 0, "nobody expects it to be found: {out}");
+    assert!(out.contains("what no run of these worlds can show:\n  poll_claims"), "{out}");
 }
 
 #[test]
