@@ -28,6 +28,7 @@ pub mod races;
 pub mod reached;
 pub mod real;
 pub mod run;
+pub mod scenario;
 pub mod several;
 pub mod stage;
 pub mod story;
