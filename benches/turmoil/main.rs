@@ -99,7 +99,9 @@ fn measure(runs: u64, demand: bool) -> Result<bool, String> {
     }
     let (our_rate, their_rate) = (median(our_rates), median(their_rates));
     let ratio = our_rate / their_rate;
-    println!("median       handoff-sim {our_rate:.0}, turmoil {their_rate:.0} handoffs a second: {ratio:.1} times");
+    println!(
+        "median       handoff-sim {our_rate:.0}, turmoil {their_rate:.0} handoffs a second: {ratio:.1} times"
+    );
     println!("steps        handoff-sim {:.0} a second", median(steps));
     Ok(!demand || ratio >= DEMANDED)
 }

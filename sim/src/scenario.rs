@@ -75,8 +75,19 @@ impl Scenario {
     /// Never: the names are legal.
     pub fn parties(&self, tally: &Tally) -> Result<[Party; 3], String> {
         let (bob, alice) = (cast::agent("bob")?, cast::agent("alice")?);
-        let party = |agent, name, doing| Party { agent, name, doing, claims: 0, of: self.handoffs, tally: tally.clone() };
-        Ok([party(bob, 'a', Doing::Starts(0)), party(alice, 'b', Doing::Polls), party(alice, 'c', Doing::Polls)])
+        let party = |agent, name, doing| Party {
+            agent,
+            name,
+            doing,
+            claims: 0,
+            of: self.handoffs,
+            tally: tally.clone(),
+        };
+        Ok([
+            party(bob, 'a', Doing::Starts(0)),
+            party(alice, 'b', Doing::Polls),
+            party(alice, 'c', Doing::Polls),
+        ])
     }
 
     /// The artifact of this number, which its author starts.
@@ -421,7 +432,10 @@ mod tests {
         let again = run(&scenario).unwrap();
         assert_eq!((ran.steps, ran.simulated), (again.steps, again.simulated));
         let lossless = Scenario { network: Manners { loses: 0, ..scenario.network }, ..scenario };
-        assert!(run(&lossless).unwrap().simulated < ran.simulated, "who loses a message waits for its patience");
+        assert!(
+            run(&lossless).unwrap().simulated < ran.simulated,
+            "who loses a message waits for its patience"
+        );
     }
 
     #[test]
