@@ -12,8 +12,9 @@ use handoff_sim::scenario::{self, Scenario};
 use handoff_spec::ambient::Stopwatch;
 
 const USAGE: &str = "\
-usage: simulators [--runs N] [--demand]
+usage: simulators [--runs N] [--thinks MS] [--demand]
        so many runs (5) of the scenario in each simulator, in turn
+       --thinks   clients think for up to so long (0) between an answer and the next request
        --demand   exit status 1 when ours is not ten times as fast
 ";
 
@@ -85,10 +86,10 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
-fn measure(runs: u64, demand: bool) -> Result<bool, String> {
+fn measure(Options { runs, thinks, demand }: Options) -> Result<bool, String> {
     let (mut our_rates, mut their_rates, mut steps) = (Vec::new(), Vec::new(), Vec::new());
     for seed in 1..=runs {
-        let scenario = Scenario::of(seed);
+        let scenario = Scenario { thinks, ..Scenario::of(seed) };
         let (run, steps_a_second) = ours(&scenario)?;
         run.show("handoff-sim", seed);
         our_rates.push(run.rate());
@@ -106,30 +107,37 @@ fn measure(runs: u64, demand: bool) -> Result<bool, String> {
     Ok(!demand || ratio >= DEMANDED)
 }
 
-/// How many runs, and whether they have to come to something.
-fn options(words: impl Iterator<Item = String>) -> Option<(u64, bool)> {
-    let (mut runs, mut demand, mut words) = (5, false, words);
+/// What was asked for on the command line.
+struct Options {
+    runs: u64,
+    thinks: u64,
+    demand: bool,
+}
+
+fn options(mut words: impl Iterator<Item = String>) -> Option<Options> {
+    let (mut runs, mut thinks, mut demand) = (5, 0, false);
     while let Some(word) = words.next() {
         match &*word {
             "--runs" => runs = words.next()?.parse().ok().filter(|runs| *runs > 0)?,
+            "--thinks" => thinks = words.next()?.parse().ok()?,
             "--demand" => demand = true,
             // Cargo's own word to whatever `cargo bench` runs.
             "--bench" => {}
             _ => return None,
         }
     }
-    Some((runs, demand))
+    Some(Options { runs, thinks, demand })
 }
 
 fn main() -> ExitCode {
     // The first word is the program's own name.
     let mut words = std::env::args();
     words.next();
-    let Some((runs, demand)) = options(words) else {
+    let Some(options) = options(words) else {
         eprint!("{USAGE}");
         return ExitCode::from(2);
     };
-    match measure(runs, demand) {
+    match measure(options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("handoff-sim is to be {DEMANDED} times as fast as turmoil.");

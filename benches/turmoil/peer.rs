@@ -13,6 +13,7 @@ use handoff_hub::request::{Reply, Request, Ticket};
 use handoff_hub::store::Options;
 use handoff_kernel::time::{Millis, Time};
 use handoff_sim::cast::{Cast, on_the_wire};
+use handoff_sim::chance::Chance;
 use handoff_sim::demand::Heard;
 use handoff_sim::live::BEGINS;
 use handoff_sim::scenario::{NOW_AND_THEN, Party, Said, Scenario, Tally};
@@ -52,7 +53,7 @@ impl Clock for HubClock {
 
 /// Runs it: how many handoffs were completed, and how many milliseconds passed in it.
 pub(crate) fn run(scenario: &Scenario) -> turmoil::Result<(u64, u64)> {
-    let Scenario { seed, network, patience, waits, .. } = *scenario;
+    let Scenario { seed, network, .. } = *scenario;
     #[expect(clippy::cast_precision_loss, reason = "a part in a thousand")]
     let loses = network.loses as f64 / 1000.0;
     let mut sim = turmoil::Builder::new()
@@ -68,8 +69,8 @@ pub(crate) fn run(scenario: &Scenario) -> turmoil::Result<(u64, u64)> {
     sim.set_message_latency_curve(CURVE);
     sim.host(HUB, hub);
     let tally = Tally::default();
-    for (number, party) in scenario.parties(&tally)?.into_iter().enumerate() {
-        sim.client(format!("client{number}"), client(party, Duration::from_millis(patience), waits));
+    for (number, party) in (1..).zip(scenario.parties(&tally)?) {
+        sim.client(format!("client{number}"), client(*scenario, party, Chance::of(seed + number)));
     }
     sim.run()?;
     Ok((tally.completed(), u64::try_from(sim.elapsed().as_millis())?))
@@ -126,7 +127,8 @@ async fn hub() -> turmoil::Result {
 }
 
 /// A client's host: it asks, and asks the same again when it has waited long enough.
-async fn client(mut party: Party, patience: Duration, waits: u64) -> turmoil::Result {
+async fn client(scenario: Scenario, mut party: Party, mut chance: Chance) -> turmoil::Result {
+    let Scenario { patience, waits, thinks, .. } = scenario;
     let cast = Cast::default();
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
     let mut number = 0;
@@ -135,11 +137,18 @@ async fn client(mut party: Party, patience: Duration, waits: u64) -> turmoil::Re
         let request = wire::ask(&cast, number, party.agent, ask, waits)?;
         let said = loop {
             socket.send_to(&request, (HUB, PORT)).await?;
-            if let Ok(said) = timeout(patience, answer(&socket, number)).await {
+            if let Ok(said) = timeout(Duration::from_millis(patience), answer(&socket, number)).await {
                 break said?;
             }
         };
         party.hears(said)?;
+        if thinks > 0 {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "simulated time: that it passes is what is simulated"
+            )]
+            tokio::time::sleep(Duration::from_millis(chance.below(thinks + 1))).await;
+        }
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ use crate::run::Watchers;
 use crate::stage::{self, Stage as _};
 use crate::story::Story;
 
-/// How long a handoff can be claimed, in milliseconds: longer than any of these runs.
+/// How long a handoff can be claimed, in milliseconds: as long as a run goes on at the most.
 const LIVES: u64 = 24 * 3_600_000;
 
 /// How often a hub is driven when nothing is foreseen, in milliseconds.
@@ -52,14 +52,16 @@ pub struct Scenario {
     pub patience: u64,
     /// How long a poll waits for a handoff, in milliseconds: less than the patience and the way there and back.
     pub waits: u64,
+    /// How long a client thinks between an answer and what it asks next at the most, in milliseconds.
+    pub thinks: u64,
 }
 
 impl Scenario {
-    /// The one that is measured: 1,000 handoffs, one message in fifty lost.
+    /// The one that is measured: 1,000 handoffs, one message in fifty lost, clients that ask as fast as they can.
     #[must_use]
     pub const fn of(seed: u64) -> Self {
         let network = Manners { least: 1, most: 10, loses: 20, doubles: 0 };
-        Self { seed, handoffs: 1_000, network, patience: 100, waits: 50 }
+        Self { seed, handoffs: 1_000, network, patience: 100, waits: 50, thinks: 0 }
     }
 
     /// How the hub is set up.
@@ -243,6 +245,8 @@ pub struct Ran {
 /// What happens next, somewhere.
 #[derive(Debug, Clone)]
 enum Event {
+    /// A client has thought of what it asks next.
+    Asks { client: usize },
     /// A client has waited long enough for the answer to this request.
     Wake { client: usize, request: u64 },
     /// A request comes to the hub.
@@ -302,6 +306,9 @@ pub fn run(scenario: &Scenario) -> Result<Ran, String> {
         && world.watchers.judge.breach().is_none()
         && let Some(((time, _), event)) = world.queue.pop_first()
     {
+        if time > BEGINS + LIVES {
+            break;
+        }
         world.truth.advance(time);
         steps += 1;
         world.happens(event)?;
@@ -324,6 +331,7 @@ impl World<'_> {
 
     fn happens(&mut self, event: Event) -> Result<(), String> {
         match event {
+            Event::Asks { client } => self.asks(client)?,
             Event::Wake { client, request } => {
                 if self.is_asking(client, request) {
                     self.sends(client);
@@ -337,7 +345,13 @@ impl World<'_> {
             Event::Answered { client, request, heard } => {
                 if let (true, Some(said)) = (self.is_asking(client, request), Said::of(&heard)) {
                     self.parties[client].hears(said)?;
-                    self.asks(client)?;
+                    self.asking[client] = None;
+                    if self.scenario.thinks == 0 {
+                        self.asks(client)?;
+                    } else {
+                        let wait = self.chance.below(self.scenario.thinks + 1);
+                        self.after(wait, Event::Asks { client });
+                    }
                 }
             }
             Event::Work => self.work(),
@@ -351,10 +365,7 @@ impl World<'_> {
 
     /// A party asks what it asks next.
     fn asks(&mut self, client: usize) -> Result<(), String> {
-        let Some(ask) = self.parties[client].asks() else {
-            self.asking[client] = None;
-            return Ok(());
-        };
+        let Some(ask) = self.parties[client].asks() else { return Ok(()) };
         let by = self.parties[client].agent;
         let demand = match ask {
             Ask::Start(number) => {
