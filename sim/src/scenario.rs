@@ -250,7 +250,7 @@ enum Event {
     /// A client has waited long enough for the answer to this request.
     Wake { client: usize, request: u64 },
     /// A request comes to the hub.
-    Arrives { client: usize, request: u64, demand: Demand },
+    Arrives { client: usize, request: u64, demand: Rc<Demand> },
     /// An answer comes to a client.
     Answered { client: usize, request: u64, heard: Heard },
     /// The hub does what is to be done.
@@ -269,7 +269,7 @@ struct World<'s> {
     network: Network,
     parties: [Party; 3],
     /// For each party, the number of what it asks now, and what that is.
-    asking: [Option<(u64, Demand)>; 3],
+    asking: [Option<(u64, Rc<Demand>)>; 3],
     requests: u64,
     works_at: Option<u64>,
 }
@@ -338,7 +338,7 @@ impl World<'_> {
                 }
             }
             Event::Arrives { client, request, demand } => {
-                let agent = self.parties[client].agent;
+                let (agent, demand) = (self.parties[client].agent, Rc::unwrap_or_clone(demand));
                 self.act(&Act::Ask(Box::new(Asked { hub: HUB, client, agent, request, demand })));
                 self.work_at(self.truth.now());
             }
@@ -383,7 +383,7 @@ impl World<'_> {
             }
         };
         self.requests += 1;
-        self.asking[client] = Some((self.requests, demand));
+        self.asking[client] = Some((self.requests, Rc::new(demand)));
         self.sends(client);
         Ok(())
     }
@@ -392,7 +392,7 @@ impl World<'_> {
     fn sends(&mut self, client: usize) {
         let Some((request, demand)) = self.asking[client].clone() else { return };
         for at in self.carries(Host::Client(client), Host::Hub(HUB)) {
-            self.at(at, Event::Arrives { client, request, demand: demand.clone() });
+            self.at(at, Event::Arrives { client, request, demand: Rc::clone(&demand) });
         }
         self.after(self.scenario.patience, Event::Wake { client, request });
     }
