@@ -33,6 +33,7 @@ pub mod real;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod scenario;
 pub mod several;
 pub mod shrink;
 pub mod stage;
