@@ -91,6 +91,15 @@ fn the_specification_stands_on_the_kernel_and_what_it_checks_with_reaches_no_oth
     }
 }
 
+/// The simulator runs what ships, and brings no runtime and no HTTP with it: neither could be simulated.
+#[test]
+fn the_simulator_stands_on_the_kernel_the_hubs_core_and_the_specification() {
+    let sim = tree(&["-p", "handoff-sim"]);
+    let ours: BTreeSet<&str> = names(&sim).into_iter().filter(|name| name.starts_with("handoff")).collect();
+    assert_eq!(ours, BTreeSet::from(["handoff-hub", "handoff-kernel", "handoff-sim", "handoff-spec"]));
+    assert_eq!(transport(&["-p", "handoff-sim"]), [""; 0]);
+}
+
 /// The examples show what somebody else needs to check an extension: the kernel and the specification, and no more.
 #[test]
 fn the_examples_stand_on_the_kernel_and_the_specification_and_bring_nothing_of_their_own() {
