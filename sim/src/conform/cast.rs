@@ -80,10 +80,10 @@ impl Cast {
         self.last
     }
 
-    /// A handoff: those of smaller numbers sort first.
+    /// A handoff: those of smaller numbers sort first. The simulator has others besides, each under its own name.
     pub(super) fn handoff(&self, name: &str) -> Result<HandoffId, String> {
-        let number = handoff_number(name)?;
-        HandoffId::parse(&format!("{}-h{number:03}", self.prefix)).map_err(|bad| format!("{name:?}: {bad}"))
+        let named = handoff_number(name).map_or_else(|_| name.to_owned(), |number| format!("h{number:03}"));
+        HandoffId::parse(&format!("{}-{named}", self.prefix)).map_err(|bad| format!("{name:?}: {bad}"))
     }
 
     /// What is asked, by whom it really is: the hub knows by the token.
