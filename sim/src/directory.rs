@@ -88,6 +88,8 @@ struct Process<L: Law> {
     /// Decided, told, and not yet allowed to go.
     held: BTreeMap<Ticket, (u64, Done<Wire>, Time)>,
     doom: Option<Death>,
+    /// Its disk has failed for good, and it is about to end.
+    down: bool,
 }
 
 /// See the module.
@@ -223,6 +225,7 @@ impl<L: Law> Directory<L> {
                 answers
             }
             Err(down) => {
+                process.down = true;
                 // What was ready before may have gone; what the commit was to answer has not.
                 let dead = process.disk.is_dead();
                 let answers = self.after(process, ready, watch);
@@ -347,6 +350,10 @@ impl<L: Law> Directory<L> {
                 let Some(running) = process.operations.get_mut(&operation) else { return };
                 running.loaded = true;
                 self.effect(running, asked, outcome, (record.as_ref(), now, then), watch);
+                if asked != told::Asked::Load {
+                    // It has come to its end, whatever that was: nothing of it is open.
+                    running.decided = None;
+                }
             }
             Told::Done { operation, done, now } => {
                 let Some(running) = process.operations.get(&operation) else { return };
@@ -373,8 +380,8 @@ impl<L: Law> Directory<L> {
                     watch.coverage.crashes([u64::from(running.number)]);
                 }
             }
-            // Who died meanwhile could read nothing any more, and shows nothing to anybody.
-            Told::Polled { .. } if process.disk.is_dead() => {}
+            // Who died meanwhile, or goes down, shows nothing to anybody any more.
+            Told::Polled { .. } if process.down || process.disk.is_dead() => {}
             Told::Polled { target, shown, waits, now, .. } => {
                 watch.reached.note(match (shown.is_some(), waits) {
                     (true, _) => Case::PollShown,
@@ -391,7 +398,7 @@ impl<L: Law> Directory<L> {
                 });
             }
             // What it has not made durable may be gone: it tells again, when it begins again, of what is not.
-            Told::Arrived { .. } if process.disk.is_dead() => {}
+            Told::Arrived { .. } if process.down || process.disk.is_dead() => {}
             Told::Arrived { record } => self.arrived(&record, watch),
             Told::Pruned { handoff } => {
                 watch.reached.note(Case::Pruned);

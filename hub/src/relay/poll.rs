@@ -94,14 +94,19 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
         }
     }
 
-    /// Answers the polls that have waited as long as they would.
+    /// Answers the polls that have waited as long as they would. Each looks once more: what could not be read when it came
+    /// may be readable now, and nobody is told none while there is one (rule L2).
     pub(super) fn end_waits(&mut self, now: Time, steady: Millis) {
         let over: Vec<_> =
             self.waiting.iter().filter(|(_, w)| w.until <= steady).map(|(t, w)| (*t, w.target)).collect();
         for (ticket, target) in over {
             self.waiting.remove(&ticket);
-            self.tell_polled(ticket, target, None, false, now);
-            self.ready.push((ticket, Reply::Polled(None)));
+            if self.law.looks_again() {
+                self.poll(ticket, target, Millis(0));
+            } else {
+                self.tell_polled(ticket, target, None, false, now);
+                self.ready.push((ticket, Reply::Polled(None)));
+            }
         }
     }
 }

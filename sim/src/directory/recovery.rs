@@ -128,6 +128,7 @@ impl<L: Law> Directory<L> {
                     requests: BTreeMap::new(),
                     held: BTreeMap::new(),
                     doom: None,
+                    down: false,
                 });
                 watch.reached.note(Case::Restarted);
                 self.recover(watch);
