@@ -67,7 +67,7 @@ fn a_run_that_is_done_again_from_its_trace_is_the_same_to_the_byte() {
 fn so_is_a_run_under_a_law_with_a_fault() {
     let mut broken = 0;
     for fault in Fault::ALL {
-        for seed in 0..2 {
+        for seed in 0..6 {
             for profile in [Profile::Directory, Profile::Several] {
                 broken += u32::from(done_again(&Variant::with(fault), seed, profile).breach.is_some());
             }
