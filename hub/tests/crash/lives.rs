@@ -14,7 +14,7 @@ use handoff_kernel::timestamp::Rfc3339;
 
 use crate::world::{BEGIN, agent, id, log};
 
-type R = Relay<TestClock, SimulatedDisk>;
+pub(crate) type R = Relay<TestClock, SimulatedDisk>;
 
 fn art(name: &str, expires: Time) -> Vec<u8> {
     format!(
@@ -25,16 +25,24 @@ fn art(name: &str, expires: Time) -> Vec<u8> {
     .into_bytes()
 }
 
-fn open(disk: &SimulatedDisk, now: Time, journal: u64, retain: Option<Millis>) -> (R, TestClock) {
+pub(crate) fn open(disk: &SimulatedDisk, now: Time, journal: u64, retain: Option<Millis>) -> (R, TestClock) {
+    open_with(disk, now, Options { journal_bytes: journal, ..Options::default() }, retain)
+}
+
+pub(crate) fn open_with(
+    disk: &SimulatedDisk,
+    now: Time,
+    store: Options,
+    retain: Option<Millis>,
+) -> (R, TestClock) {
     disk.set_now(now);
     let clock = TestClock::at(now);
-    let store = Options { journal_bytes: journal, segment_bytes: 1 << 20, ..Options::default() };
     let config = Config { store, retain, ..Config::on(PathBuf::from("/data")) };
     let relay = Relay::on(disk.clone(), &config, clock.clone()).unwrap_or_else(|e| panic!("{e}"));
     (relay, clock)
 }
 
-fn ask(relay: &mut R, requests: Vec<Request>) -> Vec<Reply> {
+pub(crate) fn ask(relay: &mut R, requests: Vec<Request>) -> Vec<Reply> {
     for (n, r) in requests.into_iter().enumerate() {
         relay.submit(Ticket(n as u64 + 1), r);
     }
@@ -49,7 +57,7 @@ fn ask(relay: &mut R, requests: Vec<Request>) -> Vec<Reply> {
     all.into_iter().map(|(_, r)| r).collect()
 }
 
-fn start(name: &str, expires: Time) -> Request {
+pub(crate) fn start(name: &str, expires: Time) -> Request {
     let bytes = art(name, expires);
     let start = Artifact::parse(&bytes).unwrap().header().start();
     Request::Start { sender: agent("bob"), start, bytes: bytes.into(), target_known: true }
@@ -60,33 +68,33 @@ fn alice() -> Asker {
 fn claim(name: &str) -> Option<ClaimId> {
     Some(ClaimId::parse(name).unwrap())
 }
-fn accept(name: &str, c: &str) -> Request {
+pub(crate) fn accept(name: &str, c: &str) -> Request {
     Request::Accept { by: alice(), handoff: id(name), claim_id: claim(c), receipt: None }
 }
-fn complete(name: &str, c: &str) -> Request {
+pub(crate) fn complete(name: &str, c: &str) -> Request {
     Request::Complete { by: alice(), handoff: id(name), claim_id: claim(c), result: None, receipt: None }
 }
-fn get(name: &str) -> Request {
+pub(crate) fn get(name: &str) -> Request {
     Request::Get { by: agent("bob"), handoff: id(name), artifact: true }
 }
-fn drop_in(disk: &SimulatedDisk, name: &str, bytes: &[u8], at: Time) {
+pub(crate) fn drop_in(disk: &SimulatedDisk, name: &str, bytes: &[u8], at: Time) {
     let neighbour = disk.clone();
     let file = neighbour.open("aside", Mode::New).unwrap();
     file.write_all_at(0, bytes).unwrap();
     file.set_modified(at).unwrap();
     neighbour.rename("aside", &format!("handoff/{name}.json")).unwrap();
 }
-fn shown(replies: &[Reply]) -> String {
+pub(crate) fn shown(replies: &[Reply]) -> String {
     format!("{replies:?}").chars().take(420).collect()
 }
 
-const RETAIN: Option<Millis> = Some(Millis(1000));
+pub(crate) const RETAIN: Option<Millis> = Some(Millis(1000));
 
 /// When retention is through with what was over by then.
-const LATE: Time = BEGIN.plus(Millis(20_000));
+pub(crate) const LATE: Time = BEGIN.plus(Millis(20_000));
 
 /// A handoff's whole life, but for its start.
-fn finish(hub: &mut R, name: &str) {
+pub(crate) fn finish(hub: &mut R, name: &str) {
     for request in [accept(name, "k1"), complete(name, "k1")] {
         let replies = ask(hub, vec![request]);
         assert!(shown(&replies).contains("Ok("), "{replies:?}");

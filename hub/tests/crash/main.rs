@@ -22,6 +22,7 @@
 )]
 
 mod faults;
+mod found;
 mod full_journal;
 mod history;
 mod lives;
