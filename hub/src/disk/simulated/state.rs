@@ -296,9 +296,8 @@ impl State {
         let end = (offset + bytes.len()).min((first + room) * size);
         let bytes = &bytes[..end - offset];
         file.space.take(first..end.div_ceil(size));
-        let before = Arc::clone(&file.seen);
         // The length first: done one after the other, no effect must hide another.
-        if before.bytes().len() < end {
+        if file.seen.bytes().len() < end {
             self.set_seen_len(inode, end)?;
         }
         let of = self.told(inode);
@@ -390,7 +389,11 @@ impl State {
     /// A flush went well: what it is about becomes durable, but for what is in limbo and what needs that.
     pub(super) fn settle(&mut self, reach: Reach<'_>) {
         let (mut settled, needs) = self.reached(reach);
+        // In their order, for what rests on what is in limbo is so too; what is not about to be settled stays as it is.
         for at in 0..settled.len() {
+            if !settled[at] {
+                continue;
+            }
             let effect = &self.pending[at];
             let in_limbo = match effect.change.contents_of() {
                 Some(inode) => self.files.get(&inode).is_some_and(|file| file.in_limbo),
@@ -401,10 +404,12 @@ impl State {
             };
             settled[at] &= !in_limbo;
         }
-        let mut keep = settled.iter();
+        // What is before the first of them stays where it is: mostly that is nearly everything.
+        let Some(first) = settled.iter().position(|settled| *settled) else { return };
+        let mut keep = settled[first..].iter();
         let (done, pending): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.pending).into_iter().partition(|_| keep.next() == Some(&true));
-        self.pending = pending;
+            self.pending.split_off(first).into_iter().partition(|_| keep.next() == Some(&true));
+        self.pending.extend(pending);
         let mut of_files: BTreeMap<Inode, Vec<Change>> = BTreeMap::new();
         let mut gone = false;
         for effect in done {
