@@ -39,6 +39,11 @@ impl<C: Clock, L: Law> DecidingClock<C, L> {
         self.newest
     }
 
+    /// The newest time that was ever decided with.
+    pub const fn newest(&self) -> Time {
+        self.newest
+    }
+
     /// See [`Clock::steady`].
     pub fn steady(&self) -> Millis {
         self.source.steady()
@@ -92,6 +97,7 @@ mod tests {
         assert_eq!(clock.now(), Time(200));
         test.set(Time(10));
         assert_eq!(clock.now(), Time(200));
+        assert_eq!(clock.newest(), Time(200));
         assert_eq!(clock.steady(), Millis(100), "steady time only ever goes forward");
     }
 }

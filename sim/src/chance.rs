@@ -45,6 +45,14 @@ impl Chance {
         let at = usize::try_from(self.below(all.len() as u64)).expect("below a length");
         &all[at]
     }
+
+    /// In any order.
+    pub fn shuffle<T>(&mut self, all: &mut [T]) {
+        for last in (1..all.len()).rev() {
+            let with = usize::try_from(self.below(last as u64 + 1)).expect("below a length");
+            all.swap(last, with);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -72,5 +80,12 @@ mod tests {
         assert!((0..200).all(|_| chance.permille(1000)));
         assert!((2_000..3_000).contains(&(0..10_000).filter(|_| chance.permille(250)).count()));
         assert_eq!(*chance.pick(&[4]), 4);
+        let mut orders = std::collections::BTreeSet::new();
+        for _ in 0..100 {
+            let mut all = [1, 2, 3];
+            chance.shuffle(&mut all);
+            orders.insert(all);
+        }
+        assert_eq!(orders.len(), 6);
     }
 }

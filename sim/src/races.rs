@@ -2,7 +2,12 @@
 //!
 //! A live run has few requests under way on one handoff, as in life. Here chance takes the acts themselves, so that as
 //! many commands as in the models are under way together, around each deadline to the millisecond, and the store loses,
-//! holds and delays what it likes.
+//! holds and delays what it likes. Some handoffs chance leads all the way; with the others it draws goals, and a [walk](walk)
+//! leads there.
+
+mod atlas;
+mod steps;
+mod walk;
 
 use handoff_kernel::command::Command;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Wire};
@@ -27,6 +32,9 @@ use crate::swarm::Swarm;
 /// How many acts are about one handoff, at the most.
 const ACTS: u64 = 100;
 
+/// With so many in a thousand handoffs, chance draws only where to.
+const WALKS: u64 = 700;
+
 /// Of the clients of one handoff, those that accept have their numbers from here on: each has claims of its own.
 const CLAIMANTS: usize = 3;
 
@@ -39,6 +47,7 @@ struct Focus {
 }
 
 struct Race<'s, L: Law> {
+    law: L,
     swarm: &'s Swarm,
     chance: Chance,
     truth: TrueTime,
@@ -65,6 +74,7 @@ pub fn run<L: Law>(law: &L, swarm: &Swarm, tell: bool) -> Outcome {
     let mut chance = Chance::of(swarm.seed);
     let story = if tell { Story::open() } else { Story::quiet() };
     let mut race = Race {
+        law: law.clone(),
         stage: Several::new(law.clone(), &swarm.setup, &cast, &truth),
         chance: chance.fork(),
         swarm,
@@ -83,7 +93,11 @@ pub fn run<L: Law>(law: &L, swarm: &Swarm, tell: bool) -> Outcome {
         race.act(&Act::Restart { hub });
     }
     for number in 0..swarm.handoffs {
-        race.at_it(number);
+        if race.chance.permille(WALKS) {
+            race.walk(number);
+        } else {
+            race.at_it(number);
+        }
     }
     let (truth, cast) = (race.truth.clone(), race.cast.clone());
     let mut watch = race.watchers.watch();
@@ -113,8 +127,8 @@ impl<L: Law> Race<'_, L> {
         self.act(&Act::SetClock { hub, ahead });
     }
 
-    /// Everybody is at this handoff for a while.
-    fn at_it(&mut self, number: u64) {
+    /// A handoff that nobody has asked for yet.
+    fn focus(&mut self, number: u64, limited: bool) -> Focus {
         let name = format!("h{number}");
         let said = Artifact {
             handoff: name.clone(),
@@ -122,9 +136,15 @@ impl<L: Law> Race<'_, L> {
             target: "alice".to_owned(),
             digest: "d0".to_owned(),
             expires_at: self.truth.now() + self.chance.below(4),
-            claim_ttl: self.chance.permille(self.swarm.limited).then_some(1000),
+            claim_ttl: limited.then_some(1000),
         };
-        let mut focus = Focus { said, handoff: legal(cast::handoff(&name)), accepts: Vec::new() };
+        Focus { said, handoff: legal(cast::handoff(&name)), accepts: Vec::new() }
+    }
+
+    /// Everybody is at this handoff for a while.
+    fn at_it(&mut self, number: u64) {
+        let limited = self.chance.permille(self.swarm.limited);
+        let mut focus = self.focus(number, limited);
         // So many at once, how eagerly new ones come, and how reluctantly anything is written: the more of them have
         // decided before the first is, the more of them race.
         let (most, eager) = (self.chance.between(1, 7), self.chance.between(150, 800));
@@ -219,9 +239,18 @@ impl<L: Law> Race<'_, L> {
         self.ask(command, focus.handoff);
     }
 
-    fn ask(&mut self, (client, agent, command): (usize, AgentId, Command<Wire>), handoff: HandoffId) {
-        self.requests += 1;
+    fn ask(&mut self, asked: (usize, AgentId, Command<Wire>), handoff: HandoffId) {
         let hub = self.hub();
+        self.ask_at(hub, asked, handoff);
+    }
+
+    fn ask_at(
+        &mut self,
+        hub: usize,
+        (client, agent, command): (usize, AgentId, Command<Wire>),
+        handoff: HandoffId,
+    ) {
+        self.requests += 1;
         let demand = Demand::Command { handoff, command };
         let asked = Asked { hub, client, agent, request: self.requests, demand };
         self.act(&Act::Ask(Box::new(asked)));
@@ -238,16 +267,21 @@ impl<L: Law> Race<'_, L> {
         *self.chance.pick(&[1, 1, 1, 1, 1, 1, 1, 1, 0, 2])
     }
 
+    /// The name of a new claimant's claim; so many in a thousand have one.
+    fn next_claim(&mut self, named: u64) -> Option<ClaimId> {
+        self.claims += 1;
+        self.claimants += 1;
+        let named = self.chance.permille(named);
+        cast::claim(&format!("c{}", self.claims)).ok().filter(|_| named)
+    }
+
     fn accept(&mut self, focus: &mut Focus) -> (usize, AgentId, Command<Wire>) {
         let by = self.somebody();
         let again = !focus.accepts.is_empty() && self.chance.permille(350);
         let (client, claim_id) = if again {
             *self.chance.pick(&focus.accepts)
         } else {
-            self.claims += 1;
-            self.claimants += 1;
-            let named = self.chance.permille(700);
-            let claim_id = cast::claim(&format!("c{}", self.claims)).ok().filter(|_| named);
+            let claim_id = self.next_claim(700);
             focus.accepts.push((self.claimants, claim_id));
             (self.claimants, claim_id)
         };

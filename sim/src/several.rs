@@ -3,6 +3,8 @@
 //!
 //! What decides is the operation machine that ships, one effect at a time, as an asynchronous driver would take it.
 
+mod insight;
+
 use std::collections::BTreeMap;
 
 use handoff_hub::clock::{Clock as _, DecidingClock};
@@ -25,6 +27,8 @@ use crate::reached::Case;
 use crate::stage::{Answer, Stage, UnderWay, Watch};
 use crate::story::tells;
 use crate::text;
+
+pub(crate) use insight::OnItsWay;
 
 /// A command on its way.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use handoff_sim::swarm::Profile;
 use handoff_spec::coverage::{Deadline, Edge, Kind, Label, Seen, Stage, Truth, Wrote};
 use handoff_spec::profile;
 
-use super::{HOLDS, Progress, counted, print, profile as profile_named, threads};
+use super::{BROKEN, HOLDS, Progress, counted, print, profile as profile_named, threads};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,6 +21,9 @@ pub(super) struct Args {
     /// Print every step that no run has shown, in groups, with the reason where one is known
     #[arg(long)]
     missing: bool,
+    /// Fail, unless all together have shown at least so much of the steps of the models' ci profile
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    at_least: Option<u8>,
     /// On so many threads
     #[arg(long, value_name = "T")]
     threads: Option<usize>,
@@ -33,7 +36,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let truth = Truth::committed().map_err(|error| error.to_string())?;
     let progress = Progress::new(args.progress);
     let profiles = args.profile.map_or_else(|| Profile::ALL.to_vec(), |profile| vec![profile]);
-    let mut all = Seen::default();
+    let (mut all, mut broken) = (Seen::default(), 0_u64);
     print(&format!(
         "{:<10} {:>6}  {}\n",
         "profile", "runs", "of the models: situations, steps of a handoff"
@@ -47,6 +50,11 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         });
         row(&truth, profile.name(), report.runs, &report.coverage)?;
         all.merge(&report.coverage);
+        for (seed, breach) in &report.broken {
+            broken += 1;
+            let name = profile.name();
+            print(&format!("seed {seed}: {breach}\n  handoff-sim run --seed {seed} --profile {name}\n"))?;
+        }
     }
     if args.profile.is_none() {
         row(&truth, "together", args.runs * Profile::ALL.len() as u64, &all)?;
@@ -54,7 +62,14 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     if args.missing {
         print(&missing(&truth.missing(profile::Profile::Ci, &all)))?;
     }
-    Ok(HOLDS)
+    let share = truth.share_of_edges(profile::Profile::Ci, &all);
+    let short = args.at_least.filter(|percent| !share.is_at_least(usize::from(*percent)));
+    if let Some(percent) = short {
+        print(&format!(
+            "shown were {share} of the steps, and not {percent} %: --missing names the others\n"
+        ))?;
+    }
+    Ok(if short.is_some() || broken > 0 { BROKEN } else { HOLDS })
 }
 
 fn row(truth: &Truth, name: &str, runs: u64, seen: &Seen) -> Result<(), String> {

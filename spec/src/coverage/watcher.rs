@@ -126,6 +126,12 @@ impl<N: Names> Watcher<N> {
         self.seen
     }
 
+    /// Where a handoff stands; none of which nothing was ever told.
+    #[must_use]
+    pub fn situation(&self, handoff: &N::Handoff) -> Option<Situation> {
+        Some(self.handoffs[*self.places.get(handoff)?].situation())
+    }
+
     fn handoff(&mut self, id: &N::Handoff) -> usize {
         if let Some(known) = self.places.get(id) {
             return *known;
