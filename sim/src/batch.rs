@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use handoff_kernel::ident::Digest;
 use handoff_kernel::law::Law;
 use handoff_spec::coverage::Seen;
 use handoff_spec::model::Breach;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub threads: usize,
     /// Whether it ends with the first seed that breaks a rule, or goes through all of them.
     pub stops: bool,
+    /// Whether each run's trace is made, for its digest.
+    pub digests: bool,
 }
 
 /// What came of them.
@@ -46,6 +49,8 @@ pub struct Report {
     pub coverage: Seen,
     /// The seeds that broke a rule.
     pub broken: BTreeMap<u64, Breach>,
+    /// Of each seed, the digest of its trace, if that was wanted.
+    pub digests: BTreeMap<u64, Digest>,
 }
 
 impl Report {
@@ -58,6 +63,8 @@ impl Report {
         self.reached[usize::from(!on_directories)].add(&outcome.reached);
         self.coverage.merge(&outcome.coverage);
         self.broken.extend(outcome.breach.map(|breach| (swarm.seed, breach)));
+        let trace = outcome.trace.as_ref().map(|trace| Digest::of(trace.to_ndjson().as_bytes()));
+        self.digests.extend(trace.map(|digest| (swarm.seed, digest)));
     }
 
     fn merge(&mut self, other: &Self) {
@@ -70,6 +77,14 @@ impl Report {
         }
         self.coverage.merge(&other.coverage);
         self.broken.extend(&other.broken);
+        self.digests.extend(&other.digests);
+    }
+
+    /// One digest of all traces, in the order of their seeds; none if they were not wanted.
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        let all: Vec<u8> = self.digests.values().flat_map(|digest| digest.0).collect();
+        (!all.is_empty()).then(|| Digest::of(&all))
     }
 
     /// The cases of the catalogue that worlds like those that were run must reach and did not.
@@ -105,7 +120,7 @@ pub fn run<L: Law + Sync>(law: &L, plan: &Plan, goes_on: impl Fn(u64) -> bool + 
                         break;
                     }
                     let swarm = Swarm::draw(plan.seed.wrapping_add(number), plan.profile);
-                    let outcome = live::run(law, &swarm, false);
+                    let outcome = live::run(law, &swarm, plan.digests);
                     mine.add(&swarm, &outcome);
                     let broken = plan.stops && outcome.breach.is_some();
                     if broken || !goes_on(done.fetch_add(1, Ordering::Relaxed) + 1) {

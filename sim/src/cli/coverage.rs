@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     ))?;
     for profile in profiles {
         let threads = args.threads.unwrap_or_else(threads);
-        let plan = Plan { seed: 0, runs: args.runs, profile, threads, stops: false };
+        let plan = Plan { seed: 0, runs: args.runs, profile, threads, stops: false, digests: false };
         let report = batch::run(&Protocol, &plan, |done| {
             progress.say(|| format!("{}, {}", profile.name(), counted(done, "run")));
             true

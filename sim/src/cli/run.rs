@@ -58,6 +58,9 @@ pub(super) struct Args {
     /// Print the steps of the models' ci profile that no run has shown
     #[arg(long)]
     coverage: bool,
+    /// Print one SHA-256 of the traces of all these seeds: the same on any machine, in any build, on any number of threads
+    #[arg(long)]
+    digest: bool,
     /// Say on standard error how far it is, at most every 10 seconds; a terminal is told every second anyway
     #[arg(long)]
     progress: bool,
@@ -90,7 +93,8 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let progress = Progress::new(args.progress);
     let in_time = || args.minutes.is_none_or(|minutes| progress.elapsed().as_secs() < minutes * 60);
     let threads = args.threads.unwrap_or_else(threads);
-    let plan = Plan { seed: args.seed, runs, profile: args.profile, threads, stops: false };
+    let plan =
+        Plan { seed: args.seed, runs, profile: args.profile, threads, stops: false, digests: args.digest };
     let report = batch::run(&args.law, &plan, |done| {
         progress.say(|| counted(done, "run"));
         in_time()
@@ -99,6 +103,9 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let truth = Truth::committed().map_err(|error| error.to_string())?;
     let missing = missing(args.profile, &report);
     print(&summary(&report, &truth, seconds, runs == 1))?;
+    if let Some(digest) = report.digest() {
+        print(&format!("traces: {digest}\n"))?;
+    }
     if args.catalogue {
         print(&catalogue(&report))?;
     }
