@@ -14,7 +14,7 @@ use handoff_spec::ambient::Stopwatch;
 const USAGE: &str = "\
 usage: simulators [--runs N] [--thinks MS] [--demand]
        so many runs (5) of the scenario in each simulator, in turn
-       --thinks   clients think for up to so long (0) between an answer and the next request
+       --thinks   clients think for up to so long (300) between an answer and the next request
        --demand   exit status 1 when ours is not ten times as fast
 ";
 
@@ -115,7 +115,8 @@ struct Options {
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> Option<Options> {
-    let (mut runs, mut thinks, mut demand) = (5, 0, false);
+    // Agents think before they ask; most of them for longer.
+    let (mut runs, mut thinks, mut demand) = (5, 300, false);
     while let Some(word) = words.next() {
         match &*word {
             "--runs" => runs = words.next()?.parse().ok().filter(|runs| *runs > 0)?,

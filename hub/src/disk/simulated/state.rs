@@ -39,6 +39,9 @@ pub(super) struct File {
     pub(super) opened: usize,
     /// A flush of it has failed: nothing makes its contents durable any more.
     in_limbo: bool,
+    /// No effect before this one is pending of its bytes or its length: flushes of it, the most frequent ones, look no
+    /// further back.
+    clean_before: u64,
 }
 
 /// Everything about a disk.
@@ -87,7 +90,16 @@ impl State {
                     let space = Space::up_to(contents.bytes().len().div_ceil(image.settings().block_bytes));
                     let (seen, durable) = (Arc::clone(contents), Arc::clone(contents));
                     let name = Arc::clone(name);
-                    let file = File { seen, durable, space, name, named: true, opened: 0, in_limbo: false };
+                    let file = File {
+                        seen,
+                        durable,
+                        space,
+                        name,
+                        named: true,
+                        opened: 0,
+                        in_limbo: false,
+                        clean_before: 0,
+                    };
                     files.insert(inodes, file);
                     inodes += 1;
                     Entry::File(inodes - 1)
@@ -215,6 +227,7 @@ impl State {
             named: true,
             opened: 0,
             in_limbo: false,
+            clean_before: 0,
         };
         self.files.insert(inode, file);
         self.names.insert(Arc::clone(&name), Entry::File(inode));
@@ -359,8 +372,9 @@ impl State {
         self.effects
     }
 
-    /// Which pending effects a flush is about: those that it names, and those names that they need.
-    fn reached(&self, reach: Reach<'_>) -> (Vec<bool>, Vec<Vec<usize>>) {
+    /// Which pending effects a flush is about: those that it names, and those names that they need. What stands before the
+    /// first number is not, and nothing is said of it.
+    fn reached(&self, reach: Reach<'_>) -> (usize, Vec<bool>, Vec<Vec<usize>>) {
         let times = self.settings.times_with_flush;
         let named = |effect: &Effect| match (reach, &effect.change) {
             (Reach::Contents(_), Change::Modified { .. }) if !times => false,
@@ -368,11 +382,14 @@ impl State {
             (Reach::Directory(directory), change) => change.touches(directory),
             (Reach::Before(number), _) => effect.number < number,
         };
-        let mut reached: Vec<bool> = self.pending.iter().map(named).collect();
-        if let Reach::Contents(_) | Reach::Whole(_) = reach {
-            // The most frequent of them, and no name is asked for what it needs.
-            return (reached, Vec::new());
+        if let Reach::Contents(inode) | Reach::Whole(inode) = reach {
+            // No name is asked for what it needs.
+            let clean = self.files.get(&inode).map_or(0, |file| file.clean_before);
+            let clean = if matches!(reach, Reach::Contents(_)) && !times { clean } else { 0 };
+            let first = self.pending.partition_point(|effect| effect.number < clean);
+            return (first, self.pending[first..].iter().map(named).collect(), Vec::new());
         }
+        let mut reached: Vec<bool> = self.pending.iter().map(named).collect();
         let needs = needs(&self.pending);
         if let Reach::Directory(_) = reach {
             for at in (0..reached.len()).rev().filter(|at| reached[*at]).collect::<Vec<_>>() {
@@ -383,18 +400,18 @@ impl State {
                 }
             }
         }
-        (reached, needs)
+        (0, reached, needs)
     }
 
     /// A flush went well: what it is about becomes durable, but for what is in limbo and what needs that.
     pub(super) fn settle(&mut self, reach: Reach<'_>) {
-        let (mut settled, needs) = self.reached(reach);
+        let (offset, mut settled, needs) = self.reached(reach);
         // In their order, for what rests on what is in limbo is so too; what is not about to be settled stays as it is.
         for at in 0..settled.len() {
             if !settled[at] {
                 continue;
             }
-            let effect = &self.pending[at];
+            let effect = &self.pending[offset + at];
             let in_limbo = match effect.change.contents_of() {
                 Some(inode) => self.files.get(&inode).is_some_and(|file| file.in_limbo),
                 None => {
@@ -406,9 +423,15 @@ impl State {
         }
         // What is before the first of them stays where it is: mostly that is nearly everything.
         let Some(first) = settled.iter().position(|settled| *settled) else { return };
+        if let Reach::Contents(inode) | Reach::Whole(inode) = reach
+            && let Some(file) = self.files.get_mut(&inode)
+        {
+            // It is not in limbo, or nothing of it would be settled.
+            file.clean_before = self.effects;
+        }
         let mut keep = settled[first..].iter();
         let (done, pending): (Vec<_>, Vec<_>) =
-            self.pending.split_off(first).into_iter().partition(|_| keep.next() == Some(&true));
+            self.pending.split_off(offset + first).into_iter().partition(|_| keep.next() == Some(&true));
         self.pending.extend(pending);
         let mut of_files: BTreeMap<Inode, Vec<Change>> = BTreeMap::new();
         let mut gone = false;
@@ -464,8 +487,8 @@ impl State {
 
     /// A flush failed, and that is final.
     pub(super) fn lose_track(&mut self, reach: Reach<'_>) {
-        let (reached, _) = self.reached(reach);
-        for (effect, _) in self.pending.iter_mut().zip(reached).filter(|(_, reached)| *reached) {
+        let (offset, reached, _) = self.reached(reach);
+        for (effect, _) in self.pending[offset..].iter_mut().zip(reached).filter(|(_, reached)| *reached) {
             effect.in_limbo = true;
             let file = effect.change.contents_of().and_then(|inode| self.files.get_mut(&inode));
             file.into_iter().for_each(|file| file.in_limbo = true);
