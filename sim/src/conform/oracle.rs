@@ -103,9 +103,17 @@ impl<L: Law> Oracle<L> {
         swept
     }
 
+    /// The hub has run for a while, and what it last made durable is before all that the trace speaks of.
+    pub(super) const fn has_nothing_durable(&mut self) {
+        self.durable = Time(0);
+    }
+
     /// It was killed, and begins again by this clock.
     pub(super) fn restart(&mut self, wall: Time) -> Vec<Asked> {
         self.mark = self.durable;
+        self.wall = wall;
+        // The time that a start goes on from is durable before it listens: the next one does not go back behind it.
+        self.durable = self.now();
         self.set(wall)
     }
 

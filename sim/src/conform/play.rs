@@ -116,7 +116,12 @@ impl<'a, L: Law> Play<'a, L> {
         made_by: Option<&[(Time, Order)]>,
     ) -> Result<Played, String> {
         self.stage.know(self.agents())?;
-        self.stage.start()?;
+        if self.stage.is_up() {
+            self.stage.connect()?;
+            self.oracle.has_nothing_durable();
+        } else {
+            self.stage.start(self.stage.wall())?;
+        }
         for (record, bytes) in known {
             self.artifacts.insert(record.digest, bytes.clone());
             if made_by.is_none() {
@@ -221,7 +226,7 @@ impl<'a, L: Law> Play<'a, L> {
     }
 
     fn begins_again(&mut self, wall: Time) -> Result<(), String> {
-        self.stage.start()?;
+        self.stage.start(wall)?;
         // Answered when what a start brings with it is written.
         self.stage.set(wall)?;
         for swept in self.oracle.restart(wall) {

@@ -43,9 +43,20 @@ impl Stage {
         self.wall
     }
 
-    /// Starts the hub; one that runs is asked on a new connection, for the hub may have closed one that was idle.
-    pub(super) fn start(&mut self) -> Result<(), String> {
-        let Some((hub, connection)) = &mut self.hub else { return self.start_with(&[]) };
+    /// Whether its hub runs.
+    pub(super) const fn is_up(&self) -> bool {
+        self.hub.is_some()
+    }
+
+    /// Starts the hub, by this clock.
+    pub(super) fn start(&mut self, wall: Time) -> Result<(), String> {
+        self.wall = wall;
+        self.start_with(&[])
+    }
+
+    /// Asks on a new connection from here on: the hub may have closed one that was idle.
+    pub(super) fn connect(&mut self) -> Result<(), String> {
+        let (hub, connection) = self.hub.as_mut().ok_or("the hub does not run")?;
         *connection = Connection::open(hub.address()).map_err(text)?;
         Ok(())
     }
