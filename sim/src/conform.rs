@@ -7,9 +7,12 @@
 //! hub does *not* do.
 //!
 //! What is played: requests, in the order in which they took effect; answers that are lost (the client hangs up),
-//! repeats, polls, waits, SIGKILL and the start after it, retention. [`Player`] plays; [`Played`] says what was compared.
+//! repeats, polls, waits, SIGKILL and the start after it, retention, and what same-host agents do to the files of the
+//! data directory, while the hub runs and while it does not. What no client can bring about is not: a disk that fails.
+//! [`Player`] plays; [`Played`] says what was compared.
 
 mod cast;
+mod deeds;
 mod fresh;
 mod judge;
 mod lay;
@@ -20,7 +23,7 @@ mod script;
 mod stage;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -33,8 +36,8 @@ use handoff_spec::trace::Trace;
 use self::cast::Cast;
 use self::oracle::Oracle;
 use self::play::Play;
-use self::script::{Act, Script, script};
-use self::stage::Stage;
+use self::script::{Act, script};
+use self::stage::{Stage, Tokens};
 use crate::chance::Chance;
 
 /// The model whose traces the simulator writes.
@@ -73,6 +76,8 @@ pub struct Played {
     pub duplicates: u64,
     /// How often the hub was killed, and started again.
     pub kills: u64,
+    /// Files that a same-host agent dropped or moved, and how many of them while no hub ran.
+    pub deeds: [u64; 2],
     /// The rules that are broken by what the hub answered: by the protocol's own, only what clients did to themselves.
     pub broken: BTreeSet<Rule>,
     /// Traces in which nothing reaches a hub, by name.
@@ -89,6 +94,9 @@ impl Played {
         self.lost += other.lost;
         self.duplicates += other.duplicates;
         self.kills += other.kills;
+        for (mine, theirs) in self.deeds.iter_mut().zip(other.deeds) {
+            *mine += theirs;
+        }
         for (mine, theirs) in [(&mut self.apart, &other.apart), (&mut self.left_out, &other.left_out)] {
             for (why, many) in theirs {
                 *mine.entry(why.clone()).or_default() += many;
@@ -108,8 +116,13 @@ impl fmt::Display for Played {
             writeln!(f, "  {many} not: {why}")?;
         }
         writeln!(f, "{lost} answers lost, {duplicates} repeats, {kills} kills")?;
+        let [deeds, down] = self.deeds;
+        writeln!(f, "{deeds} files dropped or moved by same-host agents, {down} of them while no hub ran")?;
         for (why, many) in &self.left_out {
             writeln!(f, "  {many} left out: {why}")?;
+        }
+        if self.without_hub.is_empty() {
+            return Ok(());
         }
         let names = self.without_hub.join(", ");
         writeln!(f, "{} traces in which nothing reaches a hub: {names}", self.without_hub.len())
@@ -125,6 +138,7 @@ pub struct Player {
     trouble: Option<Chance>,
     /// With the janitor, and without.
     stages: [Option<Stage>; 2],
+    tokens: Tokens,
     played: u64,
     /// When the next trace begins.
     next: u64,
@@ -136,7 +150,8 @@ impl Player {
     #[must_use]
     pub fn new(binary: &Path, law: &str) -> Self {
         let (binary, law, held_to) = (binary.to_owned(), law.to_owned(), law.to_owned());
-        Self { binary, law, held_to, trouble: None, stages: [None, None], played: 0, next: BEGIN }
+        let (trouble, stages, tokens) = (None, [None, None], Tokens::default());
+        Self { binary, law, held_to, trouble, stages, tokens, played: 0, next: BEGIN }
     }
 
     /// Holds the hub to this law, whichever it runs under: one with a fault is found out by the protocol.
@@ -173,7 +188,8 @@ impl Player {
 
     fn play_under<L: Law>(&mut self, trace: &Trace, law: L) -> Result<Played, String> {
         let script = script(trace)?;
-        let reaches = |act: &Act| matches!(act, Act::Asks(_) | Act::Polls { .. } | Act::Hears { .. });
+        let reaches =
+            |act: &Act| matches!(act, Act::Asks(_) | Act::Polls { .. } | Act::Hears { .. } | Act::Deed(_));
         if trace.header.records.is_empty() && !script.cues.iter().any(|cue| reaches(&cue.act)) {
             let without_hub = vec![trace.header.name.clone()];
             return Ok(Played { traces: 1, without_hub, ..Played::default() });
@@ -189,39 +205,25 @@ impl Player {
         let begin = arrived.unwrap_or(Time(self.next));
         self.next = cast.last().saturating_add(PAUSE);
         let trouble = self.trouble.as_mut().map(Chance::fork);
-        let mut own = None;
-        let stage = if laid || script.prunes {
-            let stage = own.insert(self.stage(&script, begin)?);
-            if laid {
-                lay::lay(stage.data(), &known).map_err(|error| format!("the data directory: {error}"))?;
-            }
-            stage
-        } else {
-            self.running(&script, begin)?
-        };
-        let oracle = Oracle::new(law, script.janitor, begin);
-        let played =
-            Play::new(trace, &script, &cast, stage, oracle, trouble).through(&known, made_by.as_deref())?;
-        Ok(Played { traces: 1, ..played })
-    }
-
-    fn stage(&self, script: &Script, begin: Time) -> Result<Stage, String> {
-        Stage::new(&self.binary, &self.law, script.janitor, begin)
-    }
-
-    /// A hub that runs already, unless much has been played on it.
-    fn running(&mut self, script: &Script, begin: Time) -> Result<&mut Stage, String> {
-        let fresh = self.stage(script, begin);
-        let place = &mut self.stages[usize::from(script.janitor)];
-        if place.as_ref().is_some_and(|stage| stage.traces >= TRACES_A_STAGE) {
-            *place = None;
-        }
-        let stage = match place {
+        // On a hub that runs already, unless much has been played on it. A directory that is laid out is a new one.
+        let kept = usize::from(script.janitor);
+        let running = if laid { None } else { self.stages[kept].take() };
+        let mut stage = match running.filter(|stage| stage.traces < TRACES_A_STAGE) {
             Some(stage) => stage,
-            none => none.insert(fresh?),
+            None => Stage::new(&self.binary, &self.law, script.janitor, begin, &self.tokens)?,
         };
-        stage.traces += 1;
-        Ok(stage)
+        if laid {
+            lay::lay(stage.data(), &known).map_err(|error| format!("the data directory: {error}"))?;
+        }
+        let oracle = Oracle::new(law, script.janitor, begin);
+        let played = Play::new(trace, &script, &cast, &mut stage, oracle, trouble)
+            .through(&known, made_by.as_deref())?;
+        self.tokens = stage.tokens().clone();
+        if !laid {
+            stage.traces += 1;
+            self.stages[kept] = Some(stage);
+        }
+        Ok(Played { traces: 1, ..played })
     }
 }
 
@@ -238,8 +240,10 @@ pub fn play(trace: &Trace, binary: &Path, law: &str) -> Result<Played, String> {
 pub struct Settings {
     /// The hub that is built for tests.
     pub binary: PathBuf,
-    /// The law that it is run under, and held to.
+    /// The law that it is run under.
     pub law: String,
+    /// The law that it is held to: see [`Player::held_to`].
+    pub held_to: String,
     /// So many hubs at once.
     pub at_once: usize,
     /// What trouble is drawn from; none makes none.
@@ -249,19 +253,20 @@ pub struct Settings {
 /// Plays all of these, several at once, and tells of each when it has been played. Gives back what was played without
 /// an error; whoever wants to know of errors listens.
 pub fn all(
-    traces: impl IntoIterator<Item = Trace>,
+    traces: impl IntoIterator<Item = Trace, IntoIter: Send>,
     settings: &Settings,
     mut told: impl FnMut(&Trace, &Result<Played, String>),
 ) -> Played {
-    let queue = Mutex::new(traces.into_iter().enumerate().collect::<VecDeque<_>>());
-    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    // Each is made when somebody is there to play it.
+    let queue = Mutex::new(traces.into_iter().enumerate());
+    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let (sender, receiver) = mpsc::channel();
     let mut sum = Played::default();
     std::thread::scope(|scope| {
         for _ in 0..settings.at_once.max(1) {
             let (sender, take) = (sender.clone(), &take);
             scope.spawn(move || {
-                let mut player = Player::new(&settings.binary, &settings.law);
+                let mut player = Player::new(&settings.binary, &settings.law).held_to(&settings.held_to);
                 while let Some((number, trace)) = take() {
                     // Whoever plays it, the same trouble is made of it.
                     let seed = |seed: u64| Chance::of(seed.wrapping_add(number as u64));

@@ -255,7 +255,8 @@ fn death(with: &Words) -> Result<Death, String> {
     }
 }
 
-fn dropped(with: &Words) -> Result<Artifact, String> {
+/// What a same-host agent has dropped, by the words of a trace.
+pub(crate) fn dropped(with: &Words) -> Result<Artifact, String> {
     let limit: String = needed(with, "claim_ttl")?;
     let claim_ttl = if limit.is_empty() { None } else { Some(needed(with, "claim_ttl")?) };
     Ok(Artifact {

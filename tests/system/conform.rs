@@ -30,7 +30,13 @@ fn traces(directory: &str) -> BTreeMap<String, Trace> {
 
 /// Plays these, and fails with all that went wrong.
 fn played(traces: BTreeMap<String, Trace>, trouble: Option<u64>) -> Played {
-    let settings = Settings { binary: testing(), law: PROTOCOL.to_owned(), at_once: 2, trouble };
+    let settings = Settings {
+        binary: testing(),
+        law: PROTOCOL.to_owned(),
+        held_to: PROTOCOL.to_owned(),
+        at_once: 2,
+        trouble,
+    };
     let mut wrong = Vec::new();
     let sum = all(traces.into_values(), &settings, |_, result| wrong.extend(result.as_ref().err().cloned()));
     assert!(wrong.is_empty(), "{}\n{sum}", wrong.join("\n"));

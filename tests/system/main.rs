@@ -4,6 +4,8 @@
 #![expect(clippy::panic, reason = "a test fails by panicking, and says what it found")]
 
 mod conform;
+mod conform_faults;
+mod conform_files;
 mod full_disk;
 mod handoffs;
 mod harness;

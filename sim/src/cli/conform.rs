@@ -10,6 +10,7 @@ use handoff_sim::swarm::Swarm;
 use handoff_sim::{histories, live};
 use handoff_spec::trace::Trace;
 
+use super::trace::read;
 use super::{BROKEN, HOLDS, Progress, counted, law, print, threads};
 
 #[derive(Debug, clap::Args)]
@@ -17,8 +18,8 @@ pub(super) struct Args {
     /// The hub that is built for tests: `cargo build -p handoff-hub --features testing --bin handoff-hub-testing`
     #[arg(long, value_name = "PATH")]
     hub_binary: PathBuf,
-    /// Play every trace (*.ndjson) of this directory
-    #[arg(long, value_name = "DIR")]
+    /// Play this trace, or every trace (*.ndjson) of this directory
+    #[arg(long, value_name = "PATH")]
     traces: Option<PathBuf>,
     /// Play so many traces that the simulator writes for it
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -29,9 +30,15 @@ pub(super) struct Args {
     /// Look for an order of so many histories
     #[arg(long, value_name = "N", default_value_t = 0)]
     histories: u64,
-    /// The law that the hub is run under, and that traces hold it to
+    /// The law that the hub is run under
     #[arg(long, default_value = PROTOCOL, value_name = "NAME", value_parser = law)]
     law: Variant,
+    /// The law that traces hold it to, if that is another: a hub with a fault is found out by `protocol`
+    #[arg(long, value_name = "NAME", value_parser = law)]
+    held_to: Option<Variant>,
+    /// Write each trace that does not conform (NDJSON) into this directory
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Say on standard error how far it is, at most every 10 seconds; a terminal is told every second anyway
     #[arg(long)]
     progress: bool,
@@ -39,37 +46,39 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8, String> {
     if args.traces.is_none() && args.fresh == 0 && args.histories == 0 {
-        return Err("nothing is asked for: name --traces DIR, --fresh N or --histories N".into());
+        return Err("nothing is asked for: name --traces PATH, --fresh N or --histories N".into());
     }
     if !args.hub_binary.is_file() {
         return Err(format!("{} is no file: name the hub's binary", args.hub_binary.display()));
     }
-    let mut traces = args.traces.as_deref().map_or_else(|| Ok(Vec::new()), committed)?;
+    let traces = args.traces.as_deref().map_or_else(|| Ok(Vec::new()), committed)?;
     let fresh = (0..args.fresh).filter_map(|number| {
-        live::run(&Protocol, &Swarm::conformable(args.seed.wrapping_add(number)), true)
-            .trace
-            .map(|trace| (number, trace))
+        let seed = args.seed.wrapping_add(number);
+        let mut trace = live::run(&Protocol, &Swarm::conformable(seed), true).trace?;
+        trace.header.name = format!("seed {seed}");
+        Some(trace)
     });
-    traces.extend(fresh.map(|(number, mut trace)| {
-        trace.header.name = format!("seed {}", args.seed.wrapping_add(number));
-        trace
-    }));
     let progress = Progress::new(args.progress);
     let mut failed = 0_u64;
-    if !traces.is_empty() {
+    if !traces.is_empty() || args.fresh > 0 {
         let settings = Settings {
             binary: args.hub_binary.clone(),
             law: args.law.name(),
+            held_to: args.held_to.as_ref().unwrap_or(&args.law).name(),
             at_once: threads(),
             trouble: Some(args.seed),
         };
         let (mut done, mut said) = (0_u64, Ok(()));
-        let played = all(traces, &settings, |_, result| {
+        let played = all(traces.into_iter().chain(fresh), &settings, |trace, result| {
             done += 1;
             progress.say(|| counted(done, "trace"));
             if let Err(why) = result {
                 failed += 1;
-                said = print(&format!("NOT {why}\n"));
+                let written = args.out.as_deref().map_or_else(|| Ok(String::new()), |out| write(out, trace));
+                let told = written.and_then(|written| print(&format!("NOT {why}\n{written}")));
+                if said.is_ok() {
+                    said = told;
+                }
             }
         });
         said?;
@@ -100,8 +109,19 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     }
 }
 
-/// Every trace of a directory, in the order of their names.
+/// Writes a trace that does not conform, and says where.
+fn write(out: &Path, trace: &Trace) -> Result<String, String> {
+    let file = out.join(format!("{}.ndjson", trace.header.name.replace(' ', "-")));
+    let failed = |error: std::io::Error| format!("cannot write {}: {error}", file.display());
+    fs::create_dir_all(out).and_then(|()| fs::write(&file, trace.to_ndjson())).map_err(failed)?;
+    Ok(format!("  written: {}\n", file.display()))
+}
+
+/// One trace, or every trace of a directory, in the order of their names.
 fn committed(directory: &Path) -> Result<Vec<Trace>, String> {
+    if directory.is_file() {
+        return read(directory).map(|trace| vec![trace]);
+    }
     let failed = |error: std::io::Error| format!("cannot read {}: {error}", directory.display());
     let files = fs::read_dir(directory).map_err(failed)?;
     let mut files: Vec<PathBuf> =
@@ -111,10 +131,5 @@ fn committed(directory: &Path) -> Result<Vec<Trace>, String> {
     if files.is_empty() {
         return Err(format!("there is no trace (*.ndjson) in {}", directory.display()));
     }
-    let read = |file: &PathBuf| {
-        let text =
-            fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        Trace::parse(&text).map_err(|error| format!("{} is no trace: {error}", file.display()))
-    };
-    files.iter().map(read).collect()
+    files.iter().map(|file| read(file)).collect()
 }

@@ -53,7 +53,7 @@ enum Shape {
     Mermaid,
 }
 
-fn read(file: &Path) -> Result<Trace, String> {
+pub(super) fn read(file: &Path) -> Result<Trace, String> {
     let text =
         fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     Trace::parse(&text).map_err(|error| format!("{} is no trace: {error}", file.display()))

@@ -17,6 +17,9 @@ use handoff_kernel::time::{Millis, Time};
 use handoff_kernel::timestamp::Rfc3339;
 use handoff_spec::trace::{self, Ask, ClaimText, Event, RecordText, StatusText, Told, Trace, handoff_number};
 
+use super::deeds;
+use crate::plan;
+
 /// A second, in milliseconds.
 const SECOND: u64 = 1000;
 
@@ -56,11 +59,19 @@ impl Cast {
         for line in &trace.lines {
             times.push(line.time);
             times.extend(line.clock);
+            let mut said = |artifact: &trace::Artifact| {
+                times.push(artifact.expires_at);
+                limits.extend(artifact.claim_ttl);
+            };
             if let Event::Begins { command, .. } | Event::Receives { command, .. } = &line.event
                 && let Ask::Start { artifact, .. } = command
             {
-                times.push(artifact.expires_at);
-                limits.extend(artifact.claim_ttl);
+                said(artifact);
+            } else if let Event::Tells { does, with } = &line.event
+                && does == deeds::DROPS
+                && let Ok(artifact) = plan::dropped(with)
+            {
+                said(&artifact);
             }
         }
         let first = times.iter().min().copied().unwrap_or_default();
@@ -198,7 +209,12 @@ impl Cast {
         Ok((start.pending(self.time(told.started_at)).with(state), bytes))
     }
 
-    fn artifact(&self, told: &trace::Artifact, bytes: &mut Vec<u8>) -> Result<Start<Wire>, String> {
+    /// The artifact of this content, and its bytes.
+    pub(super) fn artifact(
+        &self,
+        told: &trace::Artifact,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Start<Wire>, String> {
         let limit = match told.claim_ttl {
             Some(ms) => {
                 let on_the_wire = Millis(ms.saturating_mul(self.scale));

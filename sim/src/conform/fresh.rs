@@ -3,13 +3,12 @@
 use crate::swarm::{Befalls, Profile, Swarm};
 
 impl Swarm {
-    /// What this seed draws, without what nobody can do to a real hub from outside: troubles of a disk, a cut of the power,
-    /// same-host agents whose moment is between two file operations. There are a few handoffs only: each line is a
-    /// request.
+    /// What this seed draws, without what nobody can do to a real hub from outside: troubles of a disk, a cut of the power.
+    /// There are a few handoffs only: each line is a request.
     #[must_use]
     pub fn conformable(seed: u64) -> Self {
         let drawn = Self::draw(seed, Profile::Directory);
-        let befalls = Befalls { power_cuts: None, troubles: None, deeds: None, ..drawn.befalls };
+        let befalls = Befalls { power_cuts: None, troubles: None, ..drawn.befalls };
         Self { befalls, handoffs: drawn.handoffs.min(6), lasts: drawn.lasts.min(3_000), ..drawn }
     }
 }

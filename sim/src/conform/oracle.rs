@@ -103,10 +103,17 @@ impl<L: Law> Oracle<L> {
         swept
     }
 
-    /// It was killed, and begins again by this clock.
-    pub(super) fn restart(&mut self, wall: Time) -> Vec<Asked> {
+    /// The hub has run for a while, and what it last made durable is before all that the trace speaks of.
+    pub(super) const fn has_nothing_durable(&mut self) {
+        self.durable = Time(0);
+    }
+
+    /// It was killed, and begins again by this clock. Nothing is swept before the clock is set.
+    pub(super) fn restart(&mut self, wall: Time) {
         self.mark = self.durable;
-        self.set(wall)
+        self.wall = wall;
+        // The time that a start goes on from is durable before it listens: the next one does not go back behind it.
+        self.durable = self.now();
     }
 
     /// One command, carried out to its end.
@@ -154,12 +161,12 @@ impl<L: Law> Oracle<L> {
     }
 
     /// Retention removes all that it may; gives back what that is.
-    pub(super) fn prune(&mut self, retention: Millis) -> Vec<HandoffId> {
+    pub(super) fn prune(&mut self, retention: Millis) -> Vec<Record<Wire>> {
         let now = self.now();
         let over = self.records().filter(|record| self.law.may_remove(record, retention, now));
-        let over: Vec<_> = over.map(|record| record.id).collect();
-        for handoff in &over {
-            self.registers.remove(handoff);
+        let over: Vec<_> = over.cloned().collect();
+        for record in &over {
+            self.registers.remove(&record.id);
         }
         self.durable = now;
         over

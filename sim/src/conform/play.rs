@@ -1,5 +1,8 @@
 //! One trace on one stage: each cue is played on the hub and on the oracle, and what the two say is compared.
 
+mod neighbour;
+mod retention;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use handoff_kernel::command::{Answer, Command};
@@ -12,8 +15,10 @@ use handoff_kernel::rules::Rule;
 use handoff_kernel::time::{Millis, Time};
 use handoff_spec::trace::{Ask, Event, Kind, Told, Trace};
 
+use self::neighbour::Unnoted;
 use super::Played;
 use super::cast::{Cast, Order, agent};
+use super::deeds::Deed;
 use super::judge::Judge;
 use super::lay::Known;
 use super::oracle::{Asked, Oracle};
@@ -23,15 +28,12 @@ use super::wire::{Request, Said, apart, request};
 use crate::chance::Chance;
 use crate::real::http::{Connection, Response};
 
-/// A round of retention comes every so often; so many are enough for the few files of a trace.
-const ROUND: u64 = 1000;
-const MOST_ROUNDS: usize = 32;
-
 /// Of so many commands in a thousand the answer is lost and asked for again; so many are sent twice; and before so many
-/// the hub is killed.
+/// the hub is killed, in a trace of this many commands or fewer: of a longer one in just as many places.
 const LOST: u64 = 100;
 const TWICE: u64 = 100;
 const KILLED: u64 = 20;
+const FEW: u64 = 50;
 
 /// A poll waits no longer.
 const LONGEST_WAIT: Millis = Millis(50_000);
@@ -68,6 +70,12 @@ pub(super) struct Play<'a, L: Law> {
     asked: BTreeSet<String>,
     last: BTreeMap<String, Last>,
     waiting: BTreeMap<String, Waiting>,
+    /// Why the trace's answers about these handoffs may be others than the hub's from here on.
+    apart: BTreeMap<HandoffId, &'static str>,
+    /// What was done to files while no hub ran: the next one takes note of it.
+    unnoted: Vec<Unnoted>,
+    /// Before so many commands in a thousand the hub is killed besides.
+    killed: u64,
     /// Why the trace's answers may be others than the hub's from here on.
     differs: Option<&'static str>,
     played: Played,
@@ -94,6 +102,9 @@ impl<'a, L: Law> Play<'a, L> {
             asked: BTreeSet::new(),
             last: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            apart: BTreeMap::new(),
+            unnoted: Vec::new(),
+            killed: KILLED * FEW / asks(script).max(FEW),
             differs: None,
             played: Played::default(),
             oracle,
@@ -116,7 +127,12 @@ impl<'a, L: Law> Play<'a, L> {
         made_by: Option<&[(Time, Order)]>,
     ) -> Result<Played, String> {
         self.stage.know(self.agents())?;
-        self.stage.start()?;
+        if self.stage.is_up() {
+            self.stage.connect()?;
+            self.oracle.has_nothing_durable();
+        } else {
+            self.stage.start(self.stage.wall())?;
+        }
         for (record, bytes) in known {
             self.artifacts.insert(record.digest, bytes.clone());
             if made_by.is_none() {
@@ -132,6 +148,9 @@ impl<'a, L: Law> Play<'a, L> {
         }
         for cue in &self.script.cues {
             self.cue(cue).map_err(|why| format!("line {}: {why}", cue.line))?;
+        }
+        if !self.stage.is_up() {
+            self.begins_again(self.oracle.wall())?;
         }
         self.look()?;
         let now = self.oracle.now();
@@ -167,7 +186,12 @@ impl<'a, L: Law> Play<'a, L> {
                 Act::Polls { target, .. } | Act::Woken { target, .. } => {
                     agents.insert(target.clone());
                 }
-                Act::Dies | Act::Prunes(_) | Act::Differs(_) | Act::Nothing => {}
+                Act::Deed(deed) => {
+                    if let Deed::Drops { artifact, .. } = &**deed {
+                        agents.extend([artifact.author.clone(), artifact.target.clone()]);
+                    }
+                }
+                Act::Dies | Act::Restarts | Act::Prunes(_) | Act::Differs(_) | Act::Nothing => {}
             }
         }
         agents
@@ -175,13 +199,24 @@ impl<'a, L: Law> Play<'a, L> {
 
     fn cue(&mut self, cue: &Cue) -> Result<(), String> {
         let wall = cue.clock.map_or(self.oracle.wall(), |at| self.cast.time(at));
-        if wall < self.oracle.now() {
+        if let Act::Deed(deed) = &cue.act {
+            return self.deed(deed, wall);
+        }
+        if self.stage.is_up() && wall < self.oracle.now() {
             self.differs = self.differs.or(Some("a clock of the trace is behind what a hub has decided by"));
         }
         if matches!(cue.act, Act::Dies) {
+            if self.script.stays_down {
+                self.ends();
+                return Ok(());
+            }
             return self.dies(wall);
         }
-        self.clock(wall)?;
+        if self.stage.is_up() {
+            self.clock(wall)?;
+        } else if !matches!(cue.act, Act::Nothing | Act::Differs(_)) {
+            self.begins_again(wall)?;
+        }
         match &cue.act {
             Act::Asks(asking) => self.asks(asking),
             Act::Polls { target, told, waits: false } => self.polls(target, told.as_ref()),
@@ -193,7 +228,7 @@ impl<'a, L: Law> Play<'a, L> {
                 self.differs = Some(why);
                 Ok(())
             }
-            Act::Dies | Act::Nothing => Ok(()),
+            Act::Deed(_) | Act::Dies | Act::Restarts | Act::Nothing => Ok(()),
         }
     }
 
@@ -214,17 +249,26 @@ impl<'a, L: Law> Play<'a, L> {
     }
 
     fn dies(&mut self, wall: Time) -> Result<(), String> {
-        self.waiting.clear();
-        self.stage.kill();
-        self.played.kills += 1;
+        self.ends();
         self.begins_again(wall)
     }
 
+    /// It is killed, and nobody starts it yet.
+    fn ends(&mut self) {
+        self.waiting.clear();
+        if self.stage.is_up() {
+            self.stage.kill();
+            self.played.kills += 1;
+        }
+    }
+
     fn begins_again(&mut self, wall: Time) -> Result<(), String> {
-        self.stage.start()?;
+        self.stage.start(wall)?;
         // Answered when what a start brings with it is written.
         self.stage.set(wall)?;
-        for swept in self.oracle.restart(wall) {
+        self.oracle.restart(wall);
+        self.take_note()?;
+        for swept in self.oracle.set(wall) {
             self.swept(&swept);
         }
         Ok(())
@@ -233,7 +277,7 @@ impl<'a, L: Law> Play<'a, L> {
     fn asks(&mut self, asking: &Asking) -> Result<(), String> {
         let chance =
             |chance: &mut Option<Chance>, times| chance.as_mut().is_some_and(|chance| chance.permille(times));
-        if chance(&mut self.trouble, KILLED) {
+        if chance(&mut self.trouble, self.killed) {
             self.dies(self.oracle.wall())?;
         }
         self.attempts += 1;
@@ -265,7 +309,7 @@ impl<'a, L: Law> Play<'a, L> {
         let verdict = asked.done.verdict;
         if let Some(told) = &asking.told {
             let excuse = if really(asking) {
-                asking.apart
+                asking.apart.or(self.apart.get(&order.handoff).copied())
             } else {
                 Some("the trace's hub believes any name it is told")
             };
@@ -443,42 +487,6 @@ impl<'a, L: Law> Play<'a, L> {
         Ok(())
     }
 
-    /// Retention: the hub begins again with just the retention that removes this, goes its rounds, and begins again
-    /// without one.
-    fn prunes(&mut self, handoff: &str) -> Result<(), String> {
-        let id = self.cast.handoff(handoff)?;
-        let now = self.oracle.now();
-        let record = self.oracle.record(&id).cloned();
-        let over = record.filter(|record| self.oracle.law().may_remove(record, Millis(0), now));
-        let Some(record) = over else {
-            *self.played.left_out.entry("retention may not remove it here".to_owned()).or_default() += 1;
-            return Ok(());
-        };
-        let retention = Millis(now.since(record.expires_at).0.saturating_sub(1));
-        self.stage.kill();
-        self.stage.start_retaining(retention)?;
-        let author = record.author.to_string();
-        let request = Request::get(format!("/v1/handoffs/{id}"));
-        let mut rounds = 0;
-        loop {
-            // Back and forth: steady time goes on by each step forward, and the deciding clock stands.
-            self.stage.set(Time(now.0.saturating_sub(ROUND)))?;
-            self.stage.set(now)?;
-            rounds += 1;
-            if self.stage.ask(&author, &request)?.status == 404 {
-                break;
-            }
-            if rounds > MOST_ROUNDS {
-                return Err(format!("retention does not remove {id}"));
-            }
-        }
-        for gone in self.oracle.prune(retention) {
-            self.judge.pruned(&gone);
-        }
-        self.stage.kill();
-        self.begins_again(now)
-    }
-
     /// At the end every record is looked at, and each artifact compared byte for byte.
     fn look(&mut self) -> Result<(), String> {
         for (handoff, author) in self.handoffs()? {
@@ -515,6 +523,11 @@ impl<'a, L: Law> Play<'a, L> {
         all.extend(self.oracle.records().map(|record| (record.id, record.author.to_string())));
         Ok(all)
     }
+}
+
+/// How many commands it has.
+fn asks(script: &Script) -> u64 {
+    script.cues.iter().filter(|cue| matches!(cue.act, Act::Asks(_))).count() as u64
 }
 
 /// Whether the asker is whom its command says.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use handoff_spec::trace::{Ask, Client, EffectKind, Event, Header, Kind, Line, OutcomeKind, Told, Trace};
 
+use super::deeds::{self, Deed};
 use super::{INDUCTION, SIMULATOR, malice};
 
 /// What is played.
@@ -38,8 +39,12 @@ pub(super) enum Act {
         /// What it asked.
         asked: Box<Asking>,
     },
-    /// SIGKILL, and it begins again.
+    /// SIGKILL, and it begins again: where the trace says so, or at once.
     Dies,
+    /// It begins again, if it is down.
+    Restarts,
+    /// A same-host agent does something with a file.
+    Deed(Box<Deed>),
     /// Retention removes this handoff.
     Prunes(String),
     /// From here on the trace's store is another than a real hub's, and why.
@@ -80,8 +85,8 @@ pub(super) struct Script {
     pub(super) cues: Vec<Cue>,
     /// The trace's hub sweeps by itself, with effect.
     pub(super) janitor: bool,
-    /// Retention removes something: nobody else's handoffs may be there.
-    pub(super) prunes: bool,
+    /// The trace says when its hub begins again: until then it is down.
+    pub(super) stays_down: bool,
     /// What is not sent: why, and how many.
     pub(super) left_out: BTreeMap<&'static str, u64>,
 }
@@ -104,6 +109,13 @@ struct Operation<'t> {
     failed: bool,
 }
 
+impl Operation<'_> {
+    /// It is what a same-host agent's rename amounts to: nobody asked for it.
+    const fn is_a_neighbours(&self) -> bool {
+        self.asker.is_none() && !matches!(self.command, Ask::Sweep)
+    }
+}
+
 /// What of this trace is played.
 pub(super) fn script(trace: &Trace) -> Result<Script, String> {
     match trace.header.model.as_str() {
@@ -123,10 +135,10 @@ struct Writer<'t> {
 }
 
 /// A line; before or at what else stands there; and of several, where each last looked.
-type Place = (usize, u8, usize);
+pub(super) type Place = (usize, u8, usize);
 
-const BEFORE: u8 = 0;
-const AT: u8 = 1;
+pub(super) const BEFORE: u8 = 0;
+pub(super) const AT: u8 = 1;
 
 impl<'t> Writer<'t> {
     const fn of(trace: &'t Trace) -> Self {
@@ -142,12 +154,17 @@ impl<'t> Writer<'t> {
                 self.cue(at, Some(line.time), Act::Nothing);
             }
         }
-        let Header { kind, model, rule, .. } = &self.trace.header;
+        let Header { kind, model, rule, configuration, .. } = &self.trace.header;
         if *kind == Kind::Lasso && rule == "L2" {
             self.waits_to_the_end();
         }
-        let mut janitor = clockless || *kind == Kind::Lasso || model == INDUCTION;
+        // One hub on directories, whole: with its janitor, and down from its death until it begins again.
+        let stays_down = model == SIMULATOR && configuration == "directory";
+        let mut janitor = clockless || *kind == Kind::Lasso || model == INDUCTION || stays_down;
         let mut left_out = BTreeMap::new();
+        for (place, cue) in deeds::cues(self.trace, &mut left_out)? {
+            self.cues.push((place, cue));
+        }
         let operations = std::mem::take(&mut self.operations);
         for (number, operation) in &operations {
             janitor |= operation.asker.is_none() && operation.wrote.is_some();
@@ -155,19 +172,28 @@ impl<'t> Writer<'t> {
             let nonces = operations.values().filter(same).count();
             let apart = if model == "hubs" && attempt(operation).is_some() && nonces > 1 {
                 Some("the trace uses the nonce of one attempt twice")
-            } else if self.overlaps(*number) {
+            } else if !stays_down && self.overlaps(*number) {
                 Some("several hubs of the trace decide at once")
             } else {
                 None
             };
+            if operation.is_a_neighbours() {
+                // What came of a rename: the deed is played, and a real hub carries it out by itself.
+                continue;
+            }
             if let Err(why) = self.asks(operation, apart) {
                 *left_out.entry(why).or_default() += 1;
             }
         }
+        if let Some(line) = self.trace.lines.last().filter(|_| stays_down) {
+            // It is there at the end, and time has gone on to there: what is due is done.
+            let clock = line.clock.unwrap_or(line.time);
+            let cue = Cue { line: self.trace.lines.len() + 1, clock: Some(clock), act: Act::Restarts };
+            self.cues.push(((usize::MAX, AT, usize::MAX), cue));
+        }
         self.cues.sort_by_key(|(place, _)| *place);
         let cues: Vec<_> = self.cues.into_iter().map(|(_, cue)| cue).collect();
-        let prunes = cues.iter().any(|cue| matches!(cue.act, Act::Prunes(_)));
-        Ok(Script { cues, janitor, prunes, left_out })
+        Ok(Script { cues, janitor, stays_down, left_out })
     }
 
     fn cue(&mut self, line: usize, clock: Option<u64>, act: Act) {
@@ -232,14 +258,10 @@ impl<'t> Writer<'t> {
                 self.cue(at, None, Act::Differs("the trace's store forgets what it had"));
             }
             Event::Renews { .. } => self.cue(at, None, Act::Differs("the trace's hub makes claims younger")),
-            Event::Tells { does, with } => {
-                if let Some(act) = word(does, with)? {
-                    self.cue(at, line.clock, act);
-                }
-            }
+            Event::Tells { does, with } => word(does, with)?,
+            Event::Restarts => self.cue(at, line.clock, Act::Restarts),
             // Of clocks, what a hub decides by stands on each of its lines. What the network did shows in what begins.
-            Event::Restarts
-            | Event::ClockSteps { .. }
+            Event::ClockSteps { .. }
             | Event::SharedClock { .. }
             | Event::CutOff { .. }
             | Event::Ticks
@@ -260,6 +282,8 @@ impl<'t> Writer<'t> {
             | Act::Woken { .. }
             | Act::Hears { .. }
             | Act::Dies
+            | Act::Restarts
+            | Act::Deed(_)
             | Act::Prunes(_)
             | Act::Differs(_)
             | Act::Nothing => None,
@@ -294,6 +318,8 @@ impl<'t> Writer<'t> {
             | Act::Woken { .. }
             | Act::Hears { .. }
             | Act::Dies
+            | Act::Restarts
+            | Act::Deed(_)
             | Act::Prunes(_)
             | Act::Differs(_)
             | Act::Nothing => None,
@@ -382,16 +408,18 @@ const fn attempt<'t>(operation: &Operation<'t>) -> Option<(&'t str, u8)> {
     }
 }
 
-/// What a word of the simulator's is here: something to play, or nothing, for it is of no concern to a client.
+/// Whether a word of the simulator's own is known here. What is played of them are the deeds, which are read by
+/// themselves.
 ///
 /// # Errors
 /// The word, if nobody has said here what it is: a trace must not be played in part.
-fn word(does: &str, with: &BTreeMap<String, String>) -> Result<Option<Act>, String> {
+fn word(does: &str, with: &BTreeMap<String, String>) -> Result<(), String> {
     match does {
         // What a hub answers to a poll or a read, and what dies with it, is told by lines of their own; what a hub does
         // when time passes, a real one does by itself; and a disk that never failed is well again at the end, too.
         "is_set_up" | "works" | "polls" | "reads" | "is_doomed" | "dies" | "faults_stop" | "still_asks"
-        | "heals" | "notes" | "loses" => Ok(None),
+        | "heals" | "notes" | "loses" | "finds" => Ok(()),
+        deed if deeds::WORDS.contains(&deed) => Ok(()),
         _ => Err(format!("nobody has said how {does:?} with {with:?} is played on a real hub")),
     }
 }

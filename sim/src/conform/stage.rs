@@ -10,6 +10,16 @@ use super::wire::Request;
 use crate::real::http::{Connection, Response};
 use crate::real::process::{Hub, token};
 
+/// Where a data directory has its tokens' hashes.
+const TOKENS: &str = "tokens.json";
+
+/// The tokens of agents, and the file that a hub knows them by: made once, for each is a run of the hub's binary.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tokens {
+    of: BTreeMap<String, String>,
+    file: Vec<u8>,
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -17,7 +27,7 @@ pub(super) struct Stage {
     law: String,
     janitor: bool,
     data: TempDir,
-    tokens: BTreeMap<String, String>,
+    tokens: Tokens,
     hub: Option<(Hub, Connection)>,
     wall: Time,
     /// How many traces have been played on it.
@@ -25,11 +35,19 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// A stage whose hub does not run yet.
-    pub(super) fn new(binary: &Path, law: &str, janitor: bool, begin: Time) -> Result<Self, String> {
+    /// A stage whose hub does not run yet, and knows these tokens.
+    pub(super) fn new(
+        binary: &Path,
+        law: &str,
+        janitor: bool,
+        begin: Time,
+        tokens: &Tokens,
+    ) -> Result<Self, String> {
         let data = tempfile::Builder::new().prefix("handoff-conform-").tempdir().map_err(text)?;
-        let tokens = BTreeMap::new();
-        let (binary, law) = (binary.to_owned(), law.to_owned());
+        if !tokens.file.is_empty() {
+            std::fs::write(data.path().join(TOKENS), &tokens.file).map_err(text)?;
+        }
+        let (binary, law, tokens) = (binary.to_owned(), law.to_owned(), tokens.clone());
         Ok(Self { binary, law, janitor, data, tokens, hub: None, wall: begin, traces: 0 })
     }
 
@@ -43,9 +61,20 @@ impl Stage {
         self.wall
     }
 
-    /// Starts the hub; one that runs is asked on a new connection, for the hub may have closed one that was idle.
-    pub(super) fn start(&mut self) -> Result<(), String> {
-        let Some((hub, connection)) = &mut self.hub else { return self.start_with(&[]) };
+    /// Whether its hub runs.
+    pub(super) const fn is_up(&self) -> bool {
+        self.hub.is_some()
+    }
+
+    /// Starts the hub, by this clock.
+    pub(super) fn start(&mut self, wall: Time) -> Result<(), String> {
+        self.wall = wall;
+        self.start_with(&[])
+    }
+
+    /// Asks on a new connection from here on: the hub may have closed one that was idle.
+    pub(super) fn connect(&mut self) -> Result<(), String> {
+        let (hub, connection) = self.hub.as_mut().ok_or("the hub does not run")?;
         *connection = Connection::open(hub.address()).map_err(text)?;
         Ok(())
     }
@@ -122,12 +151,18 @@ impl Stage {
     }
 
     fn token(&mut self, agent: &str) -> Result<String, String> {
-        if let Some(token) = self.tokens.get(agent) {
+        if let Some(token) = self.tokens.of.get(agent) {
             return Ok(token.clone());
         }
         let made = token(&self.binary, self.data.path(), agent)?;
-        self.tokens.insert(agent.to_owned(), made.clone());
+        self.tokens.of.insert(agent.to_owned(), made.clone());
+        self.tokens.file = std::fs::read(self.data.path().join(TOKENS)).map_err(text)?;
         Ok(made)
+    }
+
+    /// All tokens that it knows.
+    pub(super) const fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Lets the hub know these agents: nothing can be started to one that it does not know.
