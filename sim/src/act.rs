@@ -16,6 +16,11 @@ use crate::demand::Demand;
 pub enum Act {
     /// A request comes to a hub.
     Ask(Box<Asked>),
+    /// A hub on directories does what time brings, and has not come to writing what it decides by that.
+    LookAround {
+        /// Which.
+        hub: usize,
+    },
     /// A hub does what time brings, and writes what was decided.
     Work {
         /// Which.

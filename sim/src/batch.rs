@@ -135,3 +135,49 @@ pub fn run<L: Law + Sync>(law: &L, plan: &Plan, goes_on: impl Fn(u64) -> bool + 
     });
     reports.into_inner().unwrap_or_default()
 }
+
+/// Does this to each of them, on so many threads, and tells of each what came of it, in order.
+pub fn each<T: Sync, R: Send>(
+    all: &[T],
+    threads: usize,
+    work: impl Fn(&T) -> R + Sync,
+    tell: impl FnMut(&T, R) + Send,
+) {
+    let (next, told) = (AtomicU64::new(0), Mutex::new((BTreeMap::new(), 0_usize, tell)));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                let take = || usize::try_from(next.fetch_add(1, Ordering::Relaxed)).ok();
+                while let Some((number, one)) = take().and_then(|number| Some((number, all.get(number)?))) {
+                    let came = work(one);
+                    let Ok(mut told) = told.lock() else { return };
+                    let (done, first, tell) = &mut *told;
+                    done.insert(number, came);
+                    while let Some(came) = done.remove(first) {
+                        tell(&all[*first], came);
+                        *first += 1;
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_done_once_and_told_in_order_whoever_is_done_first() {
+        for threads in [0, 1, 3] {
+            let mut told = Vec::new();
+            each(
+                &[5_u64, 0, 3, 1],
+                threads,
+                |number| number * 2,
+                |number, twice| told.push((*number, twice)),
+            );
+            assert_eq!(told, [(5, 10), (0, 0), (3, 6), (1, 2)]);
+        }
+    }
+}

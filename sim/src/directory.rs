@@ -9,13 +9,12 @@
 mod log;
 mod recovery;
 mod surroundings;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use handoff_hub::disk::Disk as _;
 use handoff_hub::disk::simulated::{Background, Settings, SimulatedDisk};
-use handoff_hub::relay::told::{self, Told};
 use handoff_hub::relay::{Config, Relay};
 use handoff_hub::request::{Reply, Ticket};
 use handoff_hub::store::{Options, Slips};
@@ -24,9 +23,10 @@ use handoff_kernel::ident::{AgentId, HandoffId, Wire};
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::Done;
 use handoff_kernel::record::Record;
-use handoff_kernel::time::Time;
-use handoff_spec::coverage::{Came, Then, Verdict, Wrote};
-use handoff_spec::trace::{self, EffectKind, Line, OutcomeKind};
+use handoff_kernel::rules::Rule;
+use handoff_kernel::time::{Millis, Time};
+use handoff_spec::model::Breach;
+use handoff_spec::trace::{self, Line};
 
 use crate::act::{Act, Asked, Death, Setup};
 use crate::cast::{Cast, in_a_trace, on_the_wire};
@@ -36,7 +36,6 @@ use crate::judge::Behalf;
 use crate::reached::Case;
 use crate::stage::{Answer, Stage, Watch};
 use crate::story::tells;
-use crate::text;
 use log::Tail;
 
 /// A disk that is full has room again when there is none of this.
@@ -118,6 +117,8 @@ pub struct Directory<L: Law> {
     moved: BTreeSet<HandoffId>,
     /// Reads may fail, so that a poll may not be shown what is there.
     reads_fail: bool,
+    /// Flushes may fail, and that is final, for a hub that is about to start as well.
+    flushes_fail: bool,
     /// How often a power cut was drawn for a hub that went down by itself.
     downs: u64,
 }
@@ -148,6 +149,7 @@ impl<L: Law> Directory<L> {
             ill: false,
             cut_off: false,
             reads_fail: false,
+            flushes_fail: false,
             dropped: BTreeSet::new(),
             moved: BTreeSet::new(),
             downs: 0,
@@ -167,6 +169,11 @@ impl<L: Law> Directory<L> {
             slips: self.setup.slip.map_or(Slips::NONE, Slips::only),
         };
         Config { store, retain: self.setup.retain, listened: true, ..Config::on(PathBuf::from("/data")) }
+    }
+
+    /// What the hub's time may be by now: no further ahead of true time than ε, but perhaps ahead of its wall clock.
+    fn latest(&self) -> Time {
+        on_the_wire(self.truth.now()).plus(Millis(self.setup.epsilon))
     }
 
     fn line(&self, now: Option<Time>, event: trace::Event) -> Line {
@@ -205,6 +212,15 @@ impl<L: Law> Directory<L> {
         let Asked { client, agent, request, .. } = *asked;
         process.requests.insert(ticket, Waiting { client, agent, request });
         process.relay.submit(ticket, asked.demand.request(&self.cast, asked.agent));
+        let ready = process.relay.drain().0;
+        self.after(process, ready, watch)
+    }
+
+    /// The hub does what time brings. What it decides by that is not written yet: others act in between.
+    fn look_around(&mut self, watch: &mut Watch<'_>) -> Vec<Answer> {
+        let Some(mut process) = self.process.take() else { return Vec::new() };
+        watch.story.tell(|| self.line(None, tells("looks_around", [])));
+        process.relay.tick();
         let ready = process.relay.drain().0;
         self.after(process, ready, watch)
     }
@@ -275,6 +291,11 @@ impl<L: Law> Directory<L> {
         let doom = process.doom;
         let notes = process.relay.take_notes();
         watch.reached.notes(&notes);
+        if watch.reached.has(Case::HeldUp) {
+            // In one process others act between two acts only, and between those an operation comes to its end.
+            let how = "an operation goes on for ever, although nobody is in its way";
+            watch.judge.note(Some(Breach::of(Rule::L3, how)));
+        }
         for note in notes {
             watch.story.tell(|| self.line(None, tells("notes", [("what", note)])));
         }
@@ -285,243 +306,6 @@ impl<L: Law> Directory<L> {
         }
         answers
     }
-
-    fn told(
-        &mut self,
-        process: &mut Process<L>,
-        told: Told,
-        later: &[Told],
-        going: &BTreeSet<Ticket>,
-        watch: &mut Watch<'_>,
-    ) {
-        match told {
-            Told::Begun { operation, ticket, handoff, command } => {
-                self.numbers += 1;
-                let number = self.numbers;
-                let waiting = ticket.and_then(|ticket| Some((ticket, *process.requests.get(&ticket)?)));
-                let behalf = match (waiting, &command) {
-                    (Some((_, waiting)), _) => Behalf::Client(waiting.agent),
-                    (None, Command::Sweep) => Behalf::Janitor,
-                    (None, _) => Behalf::Neighbour,
-                };
-                watch.story.tell(|| {
-                    let asker = waiting.map(|(_, waiting)| trace::Client {
-                        client: format!("client {}", waiting.client + 1),
-                        agent: waiting.agent.to_string(),
-                    });
-                    let command = text::ask(&self.cast, &command);
-                    let handoff = handoff.to_string();
-                    self.line(None, trace::Event::Begins { operation: number, handoff, command, asker })
-                });
-                if waiting.is_some() {
-                    watch.judge.asked(u64::from(number), &handoff, &command);
-                }
-                watch.coverage.begins(u64::from(number), &handoff, &command);
-                let asker = waiting.map(|(ticket, waiting)| (waiting.client, ticket));
-                let begun =
-                    Operation { number, behalf, asker, handoff, command, loaded: false, decided: None };
-                process.operations.insert(operation, begun);
-            }
-            Told::Decided { operation, before, next, event } => {
-                if let Some(running) = process.operations.get_mut(&operation) {
-                    if !running.loaded {
-                        // What a same-host agent's rename amounts to is decided on what is on the books already.
-                        let then = Then::GoesOn;
-                        watch.coverage.effect(
-                            u64::from(running.number),
-                            Came::Loaded,
-                            before.as_ref(),
-                            event.at,
-                            then,
-                        );
-                    }
-                    running.decided = Some(Decided {
-                        number: running.number,
-                        behalf: running.behalf,
-                        command: running.command.clone(),
-                        before,
-                        next,
-                        event,
-                    });
-                }
-            }
-            Told::Effect { operation, asked, outcome, record, now } => {
-                let then = then(operation, later);
-                let Some(running) = process.operations.get_mut(&operation) else { return };
-                running.loaded = true;
-                self.effect(running, asked, outcome, (record.as_ref(), now, then), watch);
-                if asked != told::Asked::Load {
-                    // It has come to its end, whatever that was: nothing of it is open.
-                    running.decided = None;
-                }
-            }
-            Told::Done { operation, done, now } => {
-                let Some(running) = process.operations.get(&operation) else { return };
-                match running.asker {
-                    Some((_, ticket)) if !going.contains(&ticket) => {
-                        process.held.insert(ticket, (operation, done, now));
-                        return;
-                    }
-                    Some(_) => self.answered(process, operation, &done, now, watch),
-                    None => {
-                        let number = running.number;
-                        watch.story.tell(|| {
-                            let verdict = text::told(&done.verdict);
-                            self.line(Some(now), trace::Event::Answers { operation: number, verdict })
-                        });
-                        self.broken(running, &done, now, watch);
-                    }
-                }
-                process.operations.remove(&operation);
-            }
-            Told::Dropped { operation } => {
-                if let Some(running) = process.operations.remove(&operation) {
-                    watch.reached.note(Case::JanitorLost);
-                    watch.coverage.crashes([u64::from(running.number)]);
-                }
-            }
-            // Who died meanwhile, or goes down, shows nothing to anybody any more.
-            Told::Polled { .. } if process.down || process.disk.is_dead() => {}
-            Told::Polled { target, shown, waits, now, .. } => {
-                watch.reached.note(match (shown.is_some(), waits) {
-                    (true, _) => Case::PollShown,
-                    (false, true) => Case::PollWaits,
-                    (false, false) => Case::PollEmpty,
-                });
-                // One whose file cannot be read holds up nobody else, and is not shown.
-                if !self.reads_fail {
-                    watch.judge.polled(&target, shown.as_ref(), now);
-                }
-                watch.story.tell(|| {
-                    let (target, shown) = (target.to_string(), shown.map(|shown| shown.to_string()));
-                    self.line(Some(now), trace::Event::Polls { target, shown })
-                });
-            }
-            // What it has not made durable may be gone: it tells again, when it begins again, of what is not.
-            Told::Arrived { .. } if process.down || process.disk.is_dead() => {}
-            Told::Arrived { record } => self.arrived(&record, watch),
-            Told::Pruned { handoff } => {
-                watch.reached.note(Case::Pruned);
-                watch.judge.pruned(&handoff);
-                watch.coverage.prunes(&handoff);
-                watch.story.tell(|| self.line(None, trace::Event::Prunes { handoff: handoff.to_string() }));
-            }
-        }
-    }
-
-    fn arrived(&mut self, record: &Record<Wire>, watch: &mut Watch<'_>) {
-        if watch.judge.books().contains_key(&record.id) {
-            // It was there before, and the hub has begun again.
-            return;
-        }
-        watch.reached.note(Case::Dropped);
-        self.dropped.insert(record.id);
-        watch.judge.arrived(record);
-        let lies = format!("handoff/{}.json", record.id);
-        if self.moved.contains(&record.id) && self.disk.about(&lies).is_ok_and(|about| about.is_none()) {
-            // It was moved on before the hub had seen it come.
-            watch.judge.moved(&record.id);
-        }
-        watch.coverage.knows(&record.id, Some(record));
-        watch.story.tell(|| {
-            let with = [("handoff", record.id.to_string()), ("digest", self.cast.named(&record.digest))];
-            self.line(None, tells("arrives", with))
-        });
-    }
-
-    fn effect(
-        &mut self,
-        running: &Operation,
-        asked: told::Asked,
-        came: told::Came,
-        (record, now, then): (Option<&Record<Wire>>, Time, Then),
-        watch: &mut Watch<'_>,
-    ) {
-        let effect = match asked {
-            told::Asked::Load => EffectKind::Load,
-            told::Asked::Insert => EffectKind::Insert,
-            told::Asked::Swap => EffectKind::Swap,
-        };
-        let (outcome, came) = match came {
-            told::Came::Loaded => (OutcomeKind::Loaded, Came::Loaded),
-            told::Came::Written => (OutcomeKind::Written, Came::Wrote(Wrote::Written)),
-            told::Came::Conflict => (OutcomeKind::Conflict, Came::Wrote(Wrote::Conflict)),
-            told::Came::Unknown => (OutcomeKind::Unknown, Came::Wrote(Wrote::Lost)),
-            told::Came::Failed => (OutcomeKind::Failed, Came::Failed),
-        };
-        let took_effect = outcome == OutcomeKind::Written;
-        watch.reached.effect(effect, outcome, running.behalf);
-        let there = match outcome {
-            OutcomeKind::Loaded | OutcomeKind::Written => record,
-            OutcomeKind::Conflict | OutcomeKind::Unknown | OutcomeKind::Failed => {
-                watch.judge.books().get(&running.handoff)
-            }
-        };
-        watch.coverage.effect(u64::from(running.number), came, there, now, then);
-        watch.story.tell(|| {
-            let record = match outcome {
-                OutcomeKind::Loaded | OutcomeKind::Written => record,
-                OutcomeKind::Conflict | OutcomeKind::Unknown | OutcomeKind::Failed => {
-                    watch.judge.books().get(&running.handoff)
-                }
-            };
-            let event = trace::Event::Effect {
-                operation: running.number,
-                effect,
-                outcome,
-                record: record.map(|record| text::record(&self.cast, record)),
-                took_effect,
-                may_follow: false,
-                held: false,
-            };
-            self.line(Some(now), event)
-        });
-        if let (true, Some(decided)) = (took_effect, &running.decided) {
-            self.written(decided, self.truth.now(), watch);
-        }
-    }
-
-    /// A write took effect, at this true time.
-    fn written(&mut self, decided: &Decided, time: u64, watch: &mut Watch<'_>) {
-        if let (Some(before), false) = (&decided.before, watch.judge.books().contains_key(&decided.next.id)) {
-            // A same-host agent had dropped it, and the hub died before it could be said for certain.
-            self.arrived(before, watch);
-        }
-        let Decided { number, behalf, command, before, next, event } = decided;
-        watch.reached.event(event.kind, *behalf);
-        let by = (u64::from(*number), *behalf);
-        watch.judge.written(time, by, command, before.as_ref(), next, event);
-    }
-
-    fn answered(
-        &self,
-        process: &Process<L>,
-        operation: u64,
-        done: &Done<Wire>,
-        now: Time,
-        watch: &mut Watch<'_>,
-    ) {
-        let Some(running) = process.operations.get(&operation) else { return };
-        let Some((client, _)) = running.asker else { return };
-        let Operation { number, handoff, command, .. } = running;
-        watch.story.tell(|| {
-            let verdict = text::told(&done.verdict);
-            self.line(Some(now), trace::Event::Answers { operation: *number, verdict })
-        });
-        watch.reached.verdict(command, &done.verdict, done.changed);
-        watch.judge.answered(&self.law, u64::from(*number), client, handoff, command, done, now);
-    }
-
-    /// A decision of the hub's own that its guard held back.
-    fn broken(&self, running: &Operation, done: &Done<Wire>, now: Time, watch: &mut Watch<'_>) {
-        use handoff_kernel::operation::NotDone;
-        if let Err(NotDone::Broken(rule)) = done.verdict {
-            let record = watch.judge.books().get(&running.handoff);
-            let breach =
-                handoff_spec::hubs::judge::held_back(&self.law, record, &running.command, now.0, rule);
-            watch.judge.note(Some(breach));
-        }
-    }
 }
 
 impl<L: Law> Stage for Directory<L> {
@@ -530,6 +314,7 @@ impl<L: Law> Stage for Directory<L> {
         self.disk.set_now(handoff_hub::clock::Clock::wall(&self.clock));
         match act {
             Act::Ask(asked) => return self.ask(asked, watch),
+            Act::LookAround { .. } => return self.look_around(watch),
             Act::Work { .. } => return self.work(watch),
             Act::Doom { after, death, .. } => self.doom(*after, *death, watch),
             Act::Die { death, .. } => {
@@ -563,27 +348,6 @@ impl<L: Law> Stage for Directory<L> {
     fn look_through(&mut self, watch: &mut Watch<'_>) {
         self.locate(watch);
     }
-}
-
-/// What an operation makes of its effect's outcome: what is told of it next says so.
-fn then(operation: u64, later: &[Told]) -> Then {
-    let next = later.iter().find_map(|told| match told {
-        Told::Effect { operation: of, .. } | Told::Decided { operation: of, .. } if *of == operation => {
-            Some(Then::GoesOn)
-        }
-        Told::Done { operation: of, done, .. } if *of == operation => {
-            Some(Then::Answers(Verdict::from(&done.verdict)))
-        }
-        Told::Begun { .. }
-        | Told::Effect { .. }
-        | Told::Decided { .. }
-        | Told::Done { .. }
-        | Told::Dropped { .. }
-        | Told::Polled { .. }
-        | Told::Arrived { .. }
-        | Told::Pruned { .. } => None,
-    });
-    next.unwrap_or(Then::GoesOn)
 }
 
 /// How a hub dies, as a trace says it.

@@ -1,8 +1,8 @@
 //! The finale: faults stop, and convergence is demanded within a bound (L1 to L3).
 //!
 //! Whatever is left of a world, a core of it is well from here on: every hub runs, on a disk that works, by a clock that
-//! is right, and whoever asks is heard and answered. Then every client must get a definite answer to what it keeps
-//! asking (L3), a poll that waits must be answered when something is pending for it (L2), and whatever has a deadline
+//! is right, and whoever asks is heard and answered. Then what is under way must end, and every client must get a
+//! definite answer to what it keeps asking (L3), a poll that waits must be answered when something is pending for it (L2), and whatever has a deadline
 //! must come to its end once that has passed (L1).
 
 use handoff_kernel::command::Command;
@@ -25,6 +25,9 @@ const ASKS: u64 = 12;
 
 /// How long a client waits before it asks again, in milliseconds: longer than a hub pauses that could not write.
 const PAUSE: u64 = 500;
+
+/// L3's bound for what clients had asked before: so many turns of every hub, and whatever was under way has ended.
+const ENDS: u64 = 8;
 
 /// L1's bound: so many turns of every hub after the last deadline.
 const TURNS: u64 = 40;
@@ -79,6 +82,7 @@ impl<'a, 'b, S: Stage> Finale<'a, 'b, S> {
         self.watch.story.next_step();
         self.watch.story.tell(|| Line::at(now, "world", None, tells("faults_stop", [])));
         self.make_well();
+        self.what_is_under_way_ends();
         self.everybody_is_answered(open);
         self.polls_are_answered();
         self.everything_ends();
@@ -159,6 +163,19 @@ impl<'a, 'b, S: Stage> Finale<'a, 'b, S> {
         let request = self.requests;
         let asked = Asked { hub, client, agent, request, demand: demand.clone() };
         (request, self.act(&Act::Ask(Box::new(asked))))
+    }
+
+    /// L3, of whoever had asked before and waits for nothing but the answer.
+    fn what_is_under_way_ends(&mut self) {
+        for _ in 0..ENDS {
+            if self.stage.under_way().is_empty() || self.is_broken() {
+                return;
+            }
+            self.turn();
+        }
+        let how = "an operation goes on for ever, although nobody is in its way";
+        let goes_on = !self.stage.under_way().is_empty();
+        self.watch.judge.note(goes_on.then_some(Breach::of(Rule::L3, how)));
     }
 
     /// L3.

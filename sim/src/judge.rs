@@ -12,7 +12,7 @@ use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Done, NotDone};
 use handoff_kernel::record::{Record, Rejection, State, Status};
 use handoff_kernel::rules::{Rule, Rules};
-use handoff_kernel::time::Time;
+use handoff_kernel::time::{Millis, Time};
 use handoff_spec::hubs::judge;
 use handoff_spec::model::Breach;
 
@@ -188,9 +188,11 @@ impl Judge {
         self.see(&Seen::Located { handoff, statuses });
     }
 
-    /// Retention removed it.
-    pub fn pruned(&mut self, handoff: &HandoffId) {
+    /// Retention, which is so long, removed it, when the hub's clock said this at the latest.
+    pub fn pruned(&mut self, handoff: &HandoffId, retention: Option<Millis>, now: Time) {
         self.see(&Seen::Pruned(handoff));
+        let early = self.books.get(handoff).and_then(|was| judge::removed_in_time(was, retention, now));
+        self.note(early);
         self.books.remove(handoff);
     }
 

@@ -40,6 +40,10 @@ const NOW_AND_THEN: u64 = 400;
 /// How long a hub waits for the store, in milliseconds.
 const STORE_PATIENCE: u64 = 150;
 
+/// Where there are same-host agents: in so many of a thousand turns of a hub, one does something between what the hub
+/// decides by itself and its commit.
+const INTERRUPTED: u64 = 60;
+
 /// No run takes more steps than this: more than any was seen to take, and a bound all the same.
 const MOST_STEPS: u64 = 2_000_000;
 
@@ -241,7 +245,7 @@ impl<'s, S: Stage> World<'s, S> {
         };
         let hub = match act {
             Act::Ask(asked) => Some(asked.hub),
-            Act::Work { hub } => Some(*hub),
+            Act::Work { hub } | Act::LookAround { hub } => Some(*hub),
             Act::Doom { .. }
             | Act::Die { .. }
             | Act::Restart { .. }
@@ -476,6 +480,10 @@ impl<'s, S: Stage> World<'s, S> {
         self.works_at[hub] = None;
         if !self.stage.is_up(hub) {
             return;
+        }
+        if self.swarm.befalls.deeds.is_some() && self.chance.permille(INTERRUPTED) {
+            self.act(&Act::LookAround { hub });
+            self.deed_amid();
         }
         self.act(&Act::Work { hub });
         if self.stage.is_up(hub) {

@@ -1,5 +1,9 @@
 //! Mutants: what the simulator finds when a law or a store is not what it should be. A batch that never fails shows
 //! nothing; one that finds every seeded fault shows what it would have found.
+//!
+//! What finds each of them is on a [list](recorded), which is held to its word in seconds.
+
+pub mod recorded;
 
 use handoff_hub::store::Slip;
 use handoff_kernel::law::Protocol;
@@ -18,29 +22,6 @@ pub enum Mutant {
     /// The order in which the directory store does things.
     Store(Slip),
 }
-
-/// What a relay and a store that ship cannot get wrong, whatever their law says; and what nobody here looks at, which is
-/// a gap.
-const SILENT: [(Fault, &str); 10] = [
-    (Fault::PollClaims, "the relay that ships never asks the law whether a poll claims: it has no such code"),
-    (Fault::LogsFirst, "the store that ships writes one line for both: there is no order to turn around"),
-    (Fault::DecidesByLog, "the relay that ships decides by the records in its memory, and never by the log"),
-    (Fault::RenewsClaims, "the store that ships reads claimed_at back as it was written"),
-    (Fault::SharesPlaces, "the store that ships keeps claims by their handoff's id"),
-    (
-        Fault::ClockReadOnce,
-        "the relay reads its clock each time; where a store is asked from afar nobody bounds how late a claim is in true time",
-    ),
-    (
-        Fault::ConflictRetriedAsIs,
-        "a gap: whoever is not answered asks anew, which is answered; nobody looks at the operation that never ends",
-    ),
-    (Fault::RemovesEarly, RETENTION),
-    (Fault::RemovesUnfinished, RETENTION),
-    (Fault::LapseWraps, "an author here limits claims to seconds: no such time is near the end of time"),
-];
-
-const RETENTION: &str = "a gap: what retention may remove is asked of the same law, and not of the protocol";
 
 /// Where a mutant was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +59,6 @@ impl Mutant {
         Self::all().into_iter().find(|mutant| mutant.name().eq_ignore_ascii_case(name))
     }
 
-    /// Why no run can show it, if none can.
-    #[must_use]
-    pub fn is_silent(self) -> Option<&'static str> {
-        let Self::Law(fault) = self else { return None };
-        SILENT.iter().find(|(silent, _)| *silent == fault).map(|(_, why)| *why)
-    }
-
     /// The worlds in which it is looked for, in order.
     #[must_use]
     pub const fn profiles(self) -> &'static [Profile] {
@@ -116,6 +90,14 @@ impl Mutant {
         }
     }
 
+    /// What this seed breaks with it and does not break without it.
+    #[must_use]
+    pub fn found_by(self, seed: u64, profile: Profile) -> Option<Breach> {
+        let breach = self.breaks(seed, profile)?;
+        let sound = live::run(&Protocol, &Swarm::draw(seed, profile), false).breach.is_none();
+        sound.then_some(breach)
+    }
+
     /// The first seed that finds it, of so many of each profile; `ran` is told after each run. A seed that breaks a rule
     /// without it finds nothing.
     pub fn hunt(self, seeds: u64, mut ran: impl FnMut(u64)) -> Option<Found> {
@@ -124,8 +106,7 @@ impl Mutant {
             for seed in 0..seeds {
                 runs += 1;
                 ran(runs);
-                let Some(breach) = self.breaks(seed, profile) else { continue };
-                if live::run(&Protocol, &Swarm::draw(seed, profile), false).breach.is_none() {
+                if let Some(breach) = self.found_by(seed, profile) {
                     return Some(Found { profile, seed, runs, breach });
                 }
             }

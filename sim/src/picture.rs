@@ -22,7 +22,7 @@ fn told(line: &Line) -> Option<Line> {
     let Event::Tells { does, with } = &line.event else { return Some(line.clone()) };
     let event = match does.as_str() {
         // A trace has one a tick; and to whom a poll or a read is answered, the answer tells.
-        "works" => return None,
+        "looks_around" | "works" => return None,
         SET_UP => Word::Notes(format!("is set up: {}", list(with))),
         "polls" => Word::asks(hub(with), format!("poll, for {} ms", get(with, "wait"))),
         "reads" => Word::asks(hub(with), format!("read {}", get(with, "handoff"))),

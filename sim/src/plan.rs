@@ -173,6 +173,7 @@ impl Plan {
                 self.open.push(Open { client: index(&line.host, "client")?, agent: agent()?, demand });
                 return Ok(None);
             }
+            "looks_around" => Act::LookAround { hub: own()? },
             "works" => Act::Work { hub: own()? },
             "is_doomed" => Act::Doom { hub: own()?, after: needed(with, "after")?, death: death(with)? },
             "dies" => Act::Die { hub: own()?, death: death(with)? },

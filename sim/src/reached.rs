@@ -145,6 +145,12 @@ impl Reached {
         *self.0.entry(case).or_default() += 1;
     }
 
+    /// Whether it was reached.
+    #[must_use]
+    pub fn has(&self, case: Case) -> bool {
+        self.0.contains_key(&case)
+    }
+
     /// What another run has reached, too.
     pub fn add(&mut self, other: &Self) {
         for (case, count) in &other.0 {
@@ -238,7 +244,7 @@ impl Reached {
     /// The cases that a batch of such worlds must reach, and that were not.
     #[must_use]
     pub fn missing(&self, hubs: Hubs) -> Vec<Case> {
-        must(hubs).into_iter().filter(|case| !self.0.contains_key(case)).collect()
+        must(hubs).into_iter().filter(|case| !self.has(*case)).collect()
     }
 }
 

@@ -119,6 +119,7 @@ impl<'p, S: Stage> Player<'p, S> {
             Act::Hear { operation } => Act::Hear { operation: now(operation)? },
             Act::Follow { operation } => Act::Follow { operation: now(operation)? },
             Act::Ask(_)
+            | Act::LookAround { .. }
             | Act::Work { .. }
             | Act::Doom { .. }
             | Act::Die { .. }

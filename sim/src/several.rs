@@ -519,7 +519,7 @@ impl<L: Law> Stage for Several<L> {
                 }
             }
             // These are about a hub's own disk.
-            Act::Doom { .. } | Act::Deed(_) | Act::Trouble(_) | Act::Heal => {}
+            Act::Doom { .. } | Act::Deed(_) | Act::Trouble(_) | Act::Heal | Act::LookAround { .. } => {}
         }
         Vec::new()
     }

@@ -303,6 +303,7 @@ fn about(act: &Act) -> Option<String> {
         }
         Act::Deed(Deed::Drops(said)) => Some(said.handoff.clone()),
         Act::Deed(Deed::DeletesLog)
+        | Act::LookAround { .. }
         | Act::Work { .. }
         | Act::Doom { .. }
         | Act::Die { .. }
@@ -320,7 +321,8 @@ fn about(act: &Act) -> Option<String> {
 const fn hub(act: &mut Act) -> Option<&mut usize> {
     match act {
         Act::Ask(asked) => Some(&mut asked.hub),
-        Act::Work { hub }
+        Act::LookAround { hub }
+        | Act::Work { hub }
         | Act::Doom { hub, .. }
         | Act::Die { hub, .. }
         | Act::Restart { hub }
@@ -347,6 +349,7 @@ const fn meant(act: &Act) -> Option<u32> {
             Some(*operation)
         }
         Act::Ask(_)
+        | Act::LookAround { .. }
         | Act::Work { .. }
         | Act::Doom { .. }
         | Act::Die { .. }
@@ -376,7 +379,8 @@ fn simpler(plan: &Plan, act: &Act) -> Vec<Act> {
             Act::Effect { operation: *operation, fate: Fate::Answered, held: false },
         ],
         Act::Sweep { handoff, .. } => vec![Act::Sweep { hub: 0, handoff: *handoff }],
-        Act::Work { .. }
+        Act::LookAround { .. }
+        | Act::Work { .. }
         | Act::Restart { .. }
         | Act::Deed(_)
         | Act::Trouble(_)

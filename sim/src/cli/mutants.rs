@@ -1,9 +1,14 @@
 //! `mutants`: every seeded fault and slip, and the seed that finds it.
 
+use std::fs;
+use std::path::PathBuf;
+
 use handoff_kernel::testing::variant::Fault;
+use handoff_sim::batch;
+use handoff_sim::mutants::recorded::{self, LIST, Said};
 use handoff_sim::mutants::{Found, Mutant};
 
-use super::{BROKEN, HOLDS, Progress, counted, print};
+use super::{BROKEN, HOLDS, Progress, counted, print, threads};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -13,6 +18,15 @@ pub(super) struct Args {
     /// Look through so many seeds of each profile: first directory, then several, then races
     #[arg(long, value_name = "K", default_value_t = 300)]
     seeds: u64,
+    /// Look for none: hold each line of the committed list (sim/mutants.txt) to its word; fails when one of all is missing there
+    #[arg(long, conflicts_with_all = ["mutants", "seeds"])]
+    recorded: bool,
+    /// Write what was found, and what the committed list says of the others, into this file
+    #[arg(long, value_name = "FILE", conflicts_with = "recorded")]
+    out: Option<PathBuf>,
+    /// On so many threads; what comes out is the same whatever their number
+    #[arg(long, value_name = "T")]
+    threads: Option<usize>,
     /// Say on standard error how far it is, at most every 10 seconds; a terminal is told every second anyway
     #[arg(long)]
     progress: bool,
@@ -26,28 +40,70 @@ fn mutant(name: &str) -> Result<Mutant, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8, String> {
-    let mutants = if args.mutants.is_empty() { Mutant::all() } else { args.mutants.clone() };
-    let progress = Progress::new(args.progress);
-    let (mut silent, mut wrong, mut found) = (Vec::new(), 0_u64, 0_u64);
-    for mutant in mutants {
-        if let Some(why) = mutant.is_silent() {
-            silent.push((mutant, why));
-            continue;
-        }
-        let hunted = mutant.hunt(args.seeds, |runs| {
-            progress.say(|| format!("{}, {}", mutant.name(), counted(runs, "run")));
-        });
-        *(if hunted.is_some() { &mut found } else { &mut wrong }) += 1;
-        print(&line(mutant, hunted.as_ref()))?;
+    let list = recorded::read(LIST).map_err(|why| format!("sim/mutants.txt, {why}"))?;
+    let threads = args.threads.unwrap_or_else(threads);
+    if args.recorded { hold(&list, threads) } else { hunt(args, &list, threads) }
+}
+
+/// Holds the list to its word.
+fn hold(list: &[(Mutant, Said<'_>)], threads: usize) -> Result<u8, String> {
+    let missing = recorded::missing(list).into_iter().map(|mutant| {
+        let name = mutant.name();
+        format!(
+            "{name}: sim/mutants.txt does not speak of it; `handoff-sim mutants {name} --out sim/mutants.txt` looks for a seed"
+        )
+    });
+    let mut wrong: Vec<String> = missing.collect();
+    batch::each(list, threads, |(mutant, said)| said.holds(*mutant), |_, held| wrong.extend(held.err()));
+    for why in &wrong {
+        print(&format!("{why}\n"))?;
     }
+    let silent = list.iter().filter(|(_, said)| matches!(said, Said::Silent(_))).count();
+    let found = list.len() - silent;
+    print(&format!(
+        "of sim/mutants.txt: {found} that a seed finds, {silent} that no run can show, {} wrong\n",
+        wrong.len()
+    ))?;
+    Ok(if wrong.is_empty() { HOLDS } else { BROKEN })
+}
+
+/// Looks for all that are asked for, but for those of which the list says that no run can show them.
+fn hunt(args: &Args, list: &[(Mutant, Said<'_>)], threads: usize) -> Result<u8, String> {
+    let asked = if args.mutants.is_empty() { Mutant::all() } else { args.mutants.clone() };
+    let why_not = |mutant: &Mutant| {
+        list.iter().find(|(other, _)| other == mutant).and_then(|(_, said)| match said {
+            Said::Silent(why) => Some(*why),
+            Said::Found { .. } => None,
+        })
+    };
+    let (silent, hunted): (Vec<_>, Vec<_>) = asked.into_iter().partition(|mutant| why_not(mutant).is_some());
+    let progress = Progress::new(args.progress);
+    let (mut found, mut printed) = (Vec::new(), Ok(()));
+    let hunt = |mutant: &Mutant| {
+        mutant.hunt(args.seeds, |runs| {
+            progress.say(|| format!("{}, {}", mutant.name(), counted(runs, "run")));
+        })
+    };
+    batch::each(&hunted, threads, hunt, |mutant, hit| {
+        if printed.is_ok() {
+            printed = print(&line(*mutant, hit.as_ref()));
+        }
+        found.push((*mutant, hit));
+    });
+    printed?;
     if !silent.is_empty() {
         print("\nwhat no run of these worlds can show:\n")?;
     }
-    for (mutant, why) in silent {
-        print(&format!("  {:<28} {why}\n", mutant.name()))?;
+    for mutant in &silent {
+        print(&format!("  {:<28} {}\n", mutant.name(), why_not(mutant).unwrap_or_default()))?;
     }
-    print(&format!("\n{found} found, {wrong} not found\n"))?;
-    Ok(if wrong > 0 { BROKEN } else { HOLDS })
+    let alive = found.iter().filter(|(_, hit)| hit.is_none()).count();
+    print(&format!("\n{} found, {alive} not found\n", found.len() - alive))?;
+    if let Some(file) = &args.out {
+        let text = recorded::write(&found, list)?;
+        fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    }
+    Ok(if alive > 0 { BROKEN } else { HOLDS })
 }
 
 fn line(mutant: Mutant, found: Option<&Found>) -> String {

@@ -140,7 +140,13 @@ fn verdict(report: &Report, missing: &[String], cut_off: bool) -> Result<u8, Str
     let (text, code) = if !report.broken.is_empty() {
         (format!("{} a rule\n", verb(report.broken.len() as u64, "seed breaks", "seeds break")), BROKEN)
     } else if !missing.is_empty() {
-        ("no rule is broken, but the catalogue is not complete: see above\n".to_owned(), BROKEN)
+        let count = counted(missing.len() as u64, "case");
+        let text = format!(
+            "no rule is broken, but a batch of {REACH_ALL} runs or more reaches every case of the catalogue, and this one \
+             missed {count}: {}\n",
+            missing.join("; ")
+        );
+        (text, BROKEN)
     } else if cut_off {
         (format!("cut off after {}; no rule was broken until then\n", counted(report.runs, "run")), TRUNCATED)
     } else {
@@ -239,4 +245,25 @@ fn tail(trace: &Trace) -> String {
         "  the end of its trace (the whole with --out DIR):\n{}",
         end.iter().map(|line| format!("  | {line}\n")).collect::<String>()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use handoff_sim::reached::Case;
+
+    #[test]
+    fn a_batch_that_is_large_enough_and_missed_a_case_fails_and_a_smaller_one_does_not() {
+        let mut report = Report { runs: REACH_ALL, directories: REACH_ALL, ..Report::default() };
+        let none = missing(Profile::Swarm, &report);
+        assert!(none.contains(&"directory: the power is cut".to_owned()), "{none:?}");
+        assert_eq!(verdict(&report, &none, false), Ok(BROKEN));
+        report.reached[0].note(Case::PowerCut);
+        assert_eq!(missing(Profile::Swarm, &report).len() + 1, none.len());
+        // Of another profile nobody says that it reaches everything.
+        assert_eq!(missing(Profile::Directory, &report), Vec::<String>::new());
+        report.runs = REACH_ALL - 1;
+        let few = missing(Profile::Swarm, &report);
+        assert_eq!(verdict(&report, &few, false), Ok(HOLDS));
+    }
 }

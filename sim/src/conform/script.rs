@@ -417,8 +417,8 @@ fn word(does: &str, with: &BTreeMap<String, String>) -> Result<(), String> {
     match does {
         // What a hub answers to a poll or a read, and what dies with it, is told by lines of their own; what a hub does
         // when time passes, a real one does by itself; and a disk that never failed is well again at the end, too.
-        "is_set_up" | "works" | "polls" | "reads" | "is_doomed" | "dies" | "faults_stop" | "still_asks"
-        | "heals" | "notes" | "loses" | "finds" => Ok(()),
+        "is_set_up" | "looks_around" | "works" | "polls" | "reads" | "is_doomed" | "dies" | "faults_stop"
+        | "still_asks" | "heals" | "notes" | "loses" | "finds" => Ok(()),
         deed if deeds::WORDS.contains(&deed) => Ok(()),
         _ => Err(format!("nobody has said how {does:?} with {with:?} is played on a real hub")),
     }

@@ -2,7 +2,7 @@
 
 use handoff_hub::disk::simulated::SimulatedDisk;
 use handoff_hub::disk::{Disk as _, DiskFile as _, Mode};
-use handoff_hub::events::{Checkpoint, Logged, NotWhole, lines, verify};
+use handoff_hub::events::{Checkpoint, Logged, NotWhole, Verified, lines, verify};
 use handoff_kernel::command::Event;
 use handoff_kernel::ident::{Digest, Wire};
 use handoff_kernel::law::Law;
@@ -86,9 +86,6 @@ impl<L: Law> Directory<L> {
                 let how = "the event log has a line that is none of the hub's";
                 return watch.judge.note(Some(Breach::of(Rule::S10, how)));
             };
-            if logged.recovered {
-                watch.reached.note(Case::LogRecovered);
-            }
             let event: Event<Wire> = Event {
                 handoff: logged.happened.handoff,
                 kind: logged.happened.kind,
@@ -103,14 +100,18 @@ impl<L: Law> Directory<L> {
         }
     }
 
-    /// After a restart: the log is whole, and has what was read before, to the byte.
+    /// After a restart: the log is whole, and has what was read before, to the byte. Of one that somebody has deleted, what
+    /// is left and what was written again is whole.
     pub(super) fn verify_log(&mut self, watch: &mut Watch<'_>) {
-        if self.tail.deleted {
-            return;
-        }
         let kept = self.tail.sha256.map(|sha256| Checkpoint { seq: self.tail.seq, sha256 });
         let checkpoints: Vec<Checkpoint> = kept.into_iter().collect();
         match verify(&self.disk, &checkpoints) {
+            // Lines that are missing are written afterwards, and marked.
+            Ok(Verified { recovered: 1.., .. }) => {
+                watch.reached.note(Case::LogRecovered);
+                let how = "the hub missed lines of the event log that nobody had removed";
+                watch.judge.note((!self.tail.deleted).then_some(Breach::of(Rule::S10, how)));
+            }
             // A disk that cannot be read now says nothing about the log.
             Ok(_) | Err(NotWhole::Unreadable(_)) => {}
             Err(NotWhole::Fault(fault)) => {
@@ -119,7 +120,9 @@ impl<L: Law> Directory<L> {
                 watch.judge.note(Some(Breach::of(Rule::S10, how)));
             }
         }
-        self.find_the_place();
+        if !self.tail.deleted {
+            self.find_the_place();
+        }
     }
 
     /// Where the last line that was read ends now: its segment may have been begun anew.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use handoff_hub::disk::Disk as _;
+use handoff_hub::disk::simulated::SimulatedDisk;
 use handoff_hub::relay::Relay;
 use handoff_hub::store::OpenError;
 use handoff_kernel::ident::HandoffId;
 use handoff_kernel::law::Law;
 use handoff_kernel::record::Status;
 use handoff_kernel::rules::Rule;
-use handoff_kernel::time::Millis;
 use handoff_spec::coverage::{Came, Then, Wrote};
+use handoff_spec::hubs::judge;
 use handoff_spec::model::Breach;
 use handoff_spec::trace::{self, EffectKind, OutcomeKind};
 
@@ -88,26 +89,29 @@ impl<L: Law> Directory<L> {
         self.cut_off = death != Death::Killed;
         match death {
             Death::Killed => watch.reached.note(Case::Killed),
-            Death::PowerCut(seed) => {
-                let mut chance = Chance::of(seed);
-                let crash = disk.power_cut();
-                if crash.pending() > 0 {
-                    watch.reached.note(Case::EffectsAtRisk);
-                }
-                // Often all or nothing is left, and sometimes anything.
-                let often = *chance.pick(&[0, 500, 900, 1000]);
-                let image = crash.choose(|_| chance.permille(often));
-                let lost = image.lost();
-                if !lost.is_empty() {
-                    watch.reached.note(Case::EffectsLost);
-                    watch.story.tell(|| self.line(None, tells("loses", [("what", lost.join("; "))])));
-                }
-                watch.reached.note(Case::PowerCut);
-                self.replace_disk(&image);
-                // The machine's new disk is well.
-                (self.ill, self.reads_fail) = (false, false);
-            }
+            Death::PowerCut(seed) => self.cut_power(&disk, seed, watch),
         }
+    }
+
+    /// The machine of this disk comes up anew: of what was not durable, chance decides, by this seed.
+    fn cut_power(&mut self, disk: &SimulatedDisk, seed: u64, watch: &mut Watch<'_>) {
+        let mut chance = Chance::of(seed);
+        let crash = disk.power_cut();
+        if crash.pending() > 0 {
+            watch.reached.note(Case::EffectsAtRisk);
+        }
+        // Often all or nothing is left, and sometimes anything.
+        let often = *chance.pick(&[0, 500, 900, 1000]);
+        let image = crash.choose(|_| chance.permille(often));
+        let lost = image.lost();
+        if !lost.is_empty() {
+            watch.reached.note(Case::EffectsLost);
+            watch.story.tell(|| self.line(None, tells("loses", [("what", lost.join("; "))])));
+        }
+        watch.reached.note(Case::PowerCut);
+        self.replace_disk(&image);
+        // The machine's new disk is well.
+        (self.ill, self.reads_fail, self.flushes_fail) = (false, false, false);
     }
 
     /// The hub begins again.
@@ -143,12 +147,19 @@ impl<L: Law> Directory<L> {
     }
 
     /// A hub may refuse to start on a disk that fails; on one that does not, it must start.
-    fn refused(&self, error: &OpenError, watch: &mut Watch<'_>) {
+    fn refused(&mut self, error: &OpenError, watch: &mut Watch<'_>) {
         watch.reached.note(Case::RefusedToStart);
         watch.story.tell(|| self.line(None, tells("refuses_to_start", [("why", error.to_string())])));
         if !self.ill {
             let how = "the hub does not start on what a crash has left";
             watch.judge.note(Some(Breach::of(Rule::S7, how)));
+        }
+        if self.flushes_fail {
+            // Whose disk has failed is started anew, machine and all: whatever is read before that may be nowhere else.
+            self.downs += 1;
+            self.cut_off = true;
+            let disk = self.disk.clone();
+            self.cut_power(&disk, self.downs, watch);
         }
     }
 
@@ -233,16 +244,15 @@ impl<L: Law> Directory<L> {
         booked: &handoff_kernel::record::Record<handoff_kernel::ident::Wire>,
         watch: &mut Watch<'_>,
     ) {
-        // The hub's time is no further ahead of true time than ε, but may be ahead of its wall clock.
-        let now = on_the_wire(self.truth.now()).plus(Millis(self.setup.epsilon));
-        let due = self.setup.retain.is_some_and(|retain| self.law.may_remove(booked, retain, now));
+        let (retain, now) = (self.setup.retain, self.latest());
+        let due = judge::removed_in_time(booked, retain, now).is_none();
         if self.dropped.contains(id) && booked.status() == Status::Pending {
             // What a same-host agent has not made durable is its own affair: nobody was told that it was started.
             watch.judge.vanished(id);
             watch.coverage.knows(id, None);
         } else if due {
             watch.reached.note(Case::Pruned);
-            watch.judge.pruned(id);
+            watch.judge.pruned(id, retain, now);
             watch.coverage.prunes(id);
             watch.story.tell(|| self.line(None, trace::Event::Prunes { handoff: id.to_string() }));
         } else {

@@ -119,6 +119,7 @@ impl<L: Law> Directory<L> {
         watch.reached.note(Case::Trouble(trouble.ill));
         self.ill = true;
         self.reads_fail |= trouble.ill == Ill::ReadFails;
+        self.flushes_fail |= matches!(trouble.ill, Ill::FlushFails | Ill::FlushAllFails);
         if let Some(fault) = trouble.ill.fault() {
             self.disk.fail(fault.after(trouble.after));
         }
@@ -154,6 +155,7 @@ impl<L: Law> Directory<L> {
         watch.story.tell(|| Line::at(self.truth.now(), "disk 1", None, tells("heals", [])));
         self.ill = false;
         self.reads_fail = false;
+        self.flushes_fail = false;
         if let Some(process) = &mut self.process {
             process.doom = None;
             process.disk.crash_at(u64::MAX);

@@ -1,7 +1,12 @@
 //! Nature: what befalls a world, and how often.
 
+use handoff_kernel::ident::{HandoffId, Wire};
+use handoff_kernel::record::Record;
+use handoff_kernel::rules::live;
+
 use super::{Event, Kind, World};
 use crate::act::{Act, Death, Deed, Hubs, Ill, Trouble};
+use crate::cast::in_a_trace;
 use crate::network::{Cut, Host};
 use crate::reached::Case;
 use crate::stage::Stage;
@@ -98,6 +103,7 @@ impl<S: Stage> World<'_, S> {
         self.after(wait, Event::DiskHeals);
     }
 
+    /// A same-host agent does something.
     fn deed(&mut self) {
         let now = self.truth.now();
         let some = self.lore.some_handoff(&mut self.chance).map(|(id, _)| *id);
@@ -114,6 +120,23 @@ impl<S: Stage> World<'_, S> {
             (75..97, Some(id)) => Deed::Rejects(id),
             (_, Some(_)) => Deed::DeletesLog,
         };
+        self.act(&Act::Deed(deed));
+    }
+
+    /// A same-host agent does something while a hub is about to write what it has decided by itself: best to what is due.
+    pub(super) fn deed_amid(&mut self) {
+        let now = self.truth.now();
+        let late = |record: &&Record<Wire>| {
+            live::is_unclaimed(record)
+                && record.deadline().is_some_and(|deadline| in_a_trace(deadline) <= now)
+        };
+        let due: Vec<HandoffId> =
+            self.watchers.judge.books().values().filter(late).map(|record| record.id).collect();
+        if due.is_empty() {
+            return self.deed();
+        }
+        let id = *self.chance.pick(&due);
+        let deed = if self.chance.permille(500) { Deed::Claims(id) } else { Deed::Rejects(id) };
         self.act(&Act::Deed(deed));
     }
 

@@ -3,12 +3,12 @@
 
 use handoff_kernel::command::{Answer, Command, Event, EventKind};
 use handoff_kernel::ident::Names;
-use handoff_kernel::law::Law;
+use handoff_kernel::law::{Law, Protocol};
 use handoff_kernel::record::{Record, Rejection, State, Status};
 use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::{Rule, Rules, Step, check_step, status_is_hidden_from_others};
 use handoff_kernel::step::{Transition, step};
-use handoff_kernel::time::Time;
+use handoff_kernel::time::{Millis, Time};
 
 use crate::model::Breach;
 
@@ -83,6 +83,15 @@ pub fn rightful<N: Names>(really: &N::Agent, next: &Record<N>, kind: EventKind) 
     (rightful != really).then_some(breach)
 }
 
+/// S4 as whoever set `retention` sees it: until a handoff is over and so long past its `expires_at`, it stays where it is.
+/// Asked of the protocol, whatever law the hub goes by that removed it. `now` is the latest that its clock may have said;
+/// without a retention nothing is ever removed.
+#[must_use]
+pub fn removed_in_time<N: Names>(record: &Record<N>, retention: Option<Millis>, now: Time) -> Option<Breach> {
+    let over = retention.is_some_and(|retention| Protocol.may_remove(record, retention, now));
+    (!over).then_some(Breach::of(Rule::S4, "retention removed a handoff before its time"))
+}
+
 /// S2, of what a hub does for nobody: it sweeps, and nothing else.
 #[must_use]
 pub fn asked_for<N: Names>(command: &Command<N>) -> Option<Breach> {
@@ -118,7 +127,6 @@ pub fn one_winner<N: Names, C: PartialEq>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use handoff_kernel::law::Protocol;
     use handoff_kernel::record::Claim;
     use handoff_kernel::testing::small::{ALICE, BOB, EVE, Small, record};
     use handoff_kernel::testing::variant::{Fault, Variant};
@@ -163,6 +171,18 @@ mod tests {
         assert_eq!(after_sweep(Some(&swept), EventKind::Expired), None);
         assert_eq!(after_sweep(Some(&with(State::Pending)), EventKind::Claimed), None);
         assert_eq!(after_sweep::<Small>(None, EventKind::Claimed), None);
+    }
+
+    #[test]
+    fn what_is_over_is_removed_one_tick_after_its_retention_and_nothing_else_ever_is() {
+        let over = record(Time(5), None, State::Rejected(Rejection::Expired { at: Time(6) }));
+        let removed = |record, retention, now| {
+            broken(removed_in_time(record, Option::map(retention, Millis), Time(now)))
+        };
+        assert_eq!(removed(&over, Some(3), 9), None);
+        assert_eq!(removed(&over, Some(3), 8), rule(Rule::S4));
+        assert_eq!(removed(&over, None, 9), rule(Rule::S4));
+        assert_eq!(removed(&record(Time(5), None, State::Pending), Some(3), 9), rule(Rule::S4));
     }
 
     #[test]
