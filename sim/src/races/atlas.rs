@@ -15,8 +15,11 @@ static COMMITTED: LazyLock<Atlas> = LazyLock::new(|| {
 /// No way leads there.
 const NEVER: u16 = u16::MAX;
 
-/// A step whose like can be had only where something else was before: what a hub was shown a while ago.
+/// A step that can be had only where something else was before: what a hub was shown a while ago.
 const DEAR: u16 = 6;
+
+/// One that hangs on a write that may still follow, which is in no situation: where no other way leads.
+const DEAREST: u16 = 20;
 
 /// See the module. For handoffs whose claims are bounded by their author, and for those whose are not.
 #[derive(Debug)]
@@ -94,6 +97,9 @@ impl Atlas {
 
     /// How far it is from here to there, if there is a way, of a handoff whose claims are bounded or are not.
     pub(super) fn far(&self, bounded: bool, here: &Situation, there: &Situation) -> Option<u16> {
+        if !can_be(bounded, there) {
+            return None;
+        }
         let there = *self.numbers.get(there)?;
         let far = self.far[usize::from(bounded)][there].get_or_init(|| self.distances(bounded, there));
         let far = far[*self.numbers.get(here)?];
@@ -130,7 +136,7 @@ impl Atlas {
 }
 
 /// Whether a handoff can stand there whose claims are bounded, or are not.
-pub(super) const fn can_be(bounded: bool, situation: &Situation) -> bool {
+const fn can_be(bounded: bool, situation: &Situation) -> bool {
     match situation.place() {
         Place::Claimed { bounded: of, .. } => of == bounded,
         Place::ClaimExpired => bounded,
@@ -143,11 +149,11 @@ pub(super) const fn can_be(bounded: bool, situation: &Situation) -> bool {
     }
 }
 
-/// What it takes to go this way; none, if it is no way to rely on.
+/// What it takes to go this way; none, if nobody here can.
 const fn costs(label: Label) -> Option<u16> {
     match label {
-        // Whether a write may still follow is in no situation.
-        Label::Follows(..) | Label::Prunes => None,
+        Label::Prunes => None,
+        Label::Follows(..) => Some(DEAREST),
         Label::Decides { held: true, .. } | Label::Hears(..) | Label::Crashes => Some(DEAR),
         Label::Decides { held: false, .. }
         | Label::LoadHeld(_)
@@ -170,7 +176,6 @@ mod tests {
             let (mut at, there) = (nothing, edge.before);
             let bounded = [true, false].into_iter().find(|is| atlas.far(*is, &nothing, &there).is_some());
             let bounded = bounded.unwrap_or_else(|| panic!("no way to {edge}"));
-            assert!(can_be(bounded, &there), "{edge}");
             while at != there {
                 let far = atlas.far(bounded, &at, &there);
                 let nearer = |step: &&Edge| {
