@@ -10,8 +10,9 @@ use handoff_kernel::history::{Broken, History, Seen};
 use handoff_kernel::ident::{AgentId, Digest, HandoffId, Wire};
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Done, NotDone};
-use handoff_kernel::record::{Record, Rejection, State, Status};
+use handoff_kernel::record::{Record, Status};
 use handoff_kernel::rules::{Rule, Rules};
+use handoff_kernel::testing::as_on_disk;
 use handoff_kernel::time::{Millis, Time};
 use handoff_spec::hubs::judge;
 use handoff_spec::model::Breach;
@@ -235,19 +236,4 @@ fn as_tried_by(operation: u64, command: &Command<Wire>) -> Command<Wire> {
         *attempt = operation;
     }
     command
-}
-
-/// The same record, but for what a hub keeps in memory only: the nonce of a claim.
-#[must_use]
-pub fn as_on_disk(record: &Record<Wire>) -> Record<Wire> {
-    let mut record = record.clone();
-    if let State::Claimed(claim)
-    | State::Completed { claim, .. }
-    | State::Rejected(
-        Rejection::ClaimExpired { claim, .. } | Rejection::Declined { claim: Some(claim), .. },
-    ) = &mut record.state
-    {
-        claim.attempt = None;
-    }
-    record
 }

@@ -2,7 +2,7 @@
 //!
 //! A live run has few requests under way on one handoff, as in life. Here chance takes the acts themselves, so that as
 //! many commands as in the models are under way together, around each deadline to the millisecond, and the store loses,
-//! holds and delays what it likes. Some handoffs chance leads all the way; with the others it draws goals, and a [walk](walk)
+//! holds and delays what it likes. Some handoffs chance leads all the way; with the others it draws goals, and a walk
 //! leads there.
 
 mod atlas;

@@ -12,6 +12,7 @@ use handoff_kernel::artifact::Artifact;
 use handoff_kernel::command::Answer;
 use handoff_kernel::ident::{AgentId, ClaimId, HandoffId, Wire};
 use handoff_kernel::record::{Completion, Decline, Record, Rejection, State};
+use handoff_kernel::testing::as_on_disk;
 use handoff_kernel::time::{Millis, Time};
 use handoff_kernel::timestamp::Rfc3339;
 
@@ -119,7 +120,7 @@ impl World {
         match self.ask(vec![get]).map_err(|down| down.to_string())?.remove(0) {
             Reply::Got(Ok(story)) => {
                 let Story { record, artifact } = *story;
-                Ok(Some(Story { record: forget_attempt(record), artifact }))
+                Ok(Some(Story { record: as_on_disk(&record), artifact }))
             }
             Reply::Got(Err(_)) => Ok(None),
             other => Err(format!("S8: {name} cannot be had: {other:?}")),
@@ -166,19 +167,6 @@ impl World {
             Ok(())
         }
     }
-}
-
-/// A claim's nonce lives in memory only.
-fn forget_attempt(mut record: Record<Wire>) -> Record<Wire> {
-    if let State::Claimed(claim)
-    | State::Completed { claim, .. }
-    | State::Rejected(
-        Rejection::ClaimExpired { claim, .. } | Rejection::Declined { claim: Some(claim), .. },
-    ) = &mut record.state
-    {
-        claim.attempt = None;
-    }
-    record
 }
 
 /// The event log, all segments one after the other.

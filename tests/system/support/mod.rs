@@ -33,8 +33,8 @@ pub(crate) fn temp_dir() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("handoff-test-").tempdir().expect("a temporary directory can be made")
 }
 
-/// The path of a binary of this workspace, built with `features` (comma-separated, "" for the default ones) in
-/// the profile that tests run in, so that what the tests have built is built once.
+/// The path of a binary of this workspace, built with `features` (comma-separated, "" for the default ones): hubs in the
+/// profile that tests run in, and what computes much as everybody has it.
 ///
 /// The path is what cargo says it is: neither the target directory nor the profile's name is guessed.
 pub(crate) fn bin(package: &str, bin: &str, features: &str) -> PathBuf {
@@ -47,7 +47,8 @@ pub(crate) fn bin(package: &str, bin: &str, features: &str) -> PathBuf {
 
 fn build(package: &str, bin: &str, features: &str) -> PathBuf {
     let mut command = cargo();
-    command.args(["build", "--locked", "--profile", "test", "--message-format", "json"]);
+    let profile = if package == "handoff-hub" { "test" } else { "release" };
+    command.args(["build", "--locked", "--profile", profile, "--message-format", "json"]);
     command.args(["-p", package, "--bin", bin]);
     if !features.is_empty() {
         command.args(["--features", features]);
