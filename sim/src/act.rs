@@ -318,6 +318,12 @@ impl Default for Setup {
     }
 }
 
+/// No trace has more hubs than this, and none is needed that does.
+const MOST_HUBS: usize = 64;
+
+/// No disk writes more bytes at once, whole or not at all.
+const MOST_BLOCK: u64 = 1 << 20;
+
 /// What a trace says of a set-up.
 pub type Words = BTreeMap<String, String>;
 
@@ -377,8 +383,12 @@ impl Setup {
     pub fn read(words: &Words) -> Result<Self, String> {
         let hubs = needed(words, "hubs")?;
         let hubs = match words.get("on").map(String::as_str) {
-            Some("directory") => Hubs::Directory,
-            Some("several") => Hubs::Several(hubs),
+            Some("directory") if hubs == 1 => Hubs::Directory,
+            Some("directory") => return Err(format!("on directories there is one hub, and not {hubs}")),
+            Some("several") if (1..=MOST_HUBS).contains(&hubs) => Hubs::Several(hubs),
+            Some("several") => {
+                return Err(format!("there are 1 to {MOST_HUBS} hubs on one store, and not {hubs}"));
+            }
             other => return Err(format!("hubs stand on directory or several, and not on {other:?}")),
         };
         let drift: Result<Vec<i64>, _> =
@@ -390,9 +400,13 @@ impl Setup {
                 Some(found.ok_or_else(|| format!("there is no slip {name:?}"))?)
             }
         };
+        let block_bytes = needed(words, "block_bytes")?;
+        if !(1..=MOST_BLOCK).contains(&block_bytes) {
+            return Err(format!("a block of a disk has 1 to {MOST_BLOCK} bytes, and not {block_bytes}"));
+        }
         Ok(Self {
             hubs,
-            block_bytes: needed(words, "block_bytes")?,
+            block_bytes,
             journal_bytes: needed(words, "journal_bytes")?,
             segment_bytes: needed(words, "segment_bytes")?,
             retain: number(words, "retain")?.map(Millis),

@@ -26,8 +26,6 @@ pub struct Plan {
     pub profile: Profile,
     /// On so many threads.
     pub threads: usize,
-    /// Whether it ends with the first seed that breaks a rule, or goes through all of them.
-    pub stops: bool,
     /// Whether each run's trace is made, for its digest.
     pub digests: bool,
 }
@@ -122,8 +120,7 @@ pub fn run<L: Law + Sync>(law: &L, plan: &Plan, goes_on: impl Fn(u64) -> bool + 
                     let swarm = Swarm::draw(plan.seed.wrapping_add(number), plan.profile);
                     let outcome = live::run(law, &swarm, plan.digests);
                     mine.add(&swarm, &outcome);
-                    let broken = plan.stops && outcome.breach.is_some();
-                    if broken || !goes_on(done.fetch_add(1, Ordering::Relaxed) + 1) {
+                    if !goes_on(done.fetch_add(1, Ordering::Relaxed) + 1) {
                         stop.store(true, Ordering::Relaxed);
                     }
                 }

@@ -16,6 +16,9 @@ use crate::run::{SET_UP, Watchers};
 use crate::story::{MODEL, tells};
 use crate::text;
 
+/// No poll of a trace waits for longer, in milliseconds: a day.
+const LONGEST_WAIT: u64 = 24 * 3_600_000;
+
 /// The word by which a trace says that a client still waits for a poll or a read; a command that it still asks is told
 /// as what it sends.
 const STILL_ASKS: &str = "still_asks";
@@ -159,7 +162,13 @@ impl Plan {
         let own = || index(&line.host, "hub");
         let named = || cast::handoff(&needed::<String>(with, "handoff")?);
         let agent = || cast::agent(&needed::<String>(with, "agent")?);
-        let poll = || Ok::<_, String>(Demand::Poll { target: agent()?, wait: Millis(needed(with, "wait")?) });
+        let poll = || {
+            let wait = needed(with, "wait")?;
+            if wait > LONGEST_WAIT {
+                return Err(format!("a poll waits for {LONGEST_WAIT} ms at the most, and not for {wait}"));
+            }
+            Ok::<_, String>(Demand::Poll { target: agent()?, wait: Millis(wait) })
+        };
         let read = || Ok::<_, String>(Demand::Read { by: agent()?, handoff: named()? });
         Ok(Some(match does {
             "polls" | "reads" => {

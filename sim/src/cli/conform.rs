@@ -83,6 +83,10 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         });
         said?;
         print(&played.to_string())?;
+        if failed == 0 && played.answers == 0 && played.traces > played.without_hub.len() as u64 {
+            failed += 1;
+            print("not one answer was compared: nothing is known of the hub\n")?;
+        }
     }
     if args.histories > 0 {
         let more: Vec<String> =

@@ -13,7 +13,7 @@ use super::{BROKEN, HOLDS, Progress, counted, print, profile as profile_named, t
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// So many seeds of each profile
-    #[arg(long, value_name = "K", default_value_t = 500)]
+    #[arg(long, value_name = "K", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
     runs: u64,
     /// Only this profile; none is all of them
     #[arg(long, value_parser = profile_named)]
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     ))?;
     for profile in profiles {
         let threads = args.threads.unwrap_or_else(threads);
-        let plan = Plan { seed: 0, runs: args.runs, profile, threads, stops: false, digests: false };
+        let plan = Plan { seed: 0, runs: args.runs, profile, threads, digests: false };
         let report = batch::run(&Protocol, &plan, |done| {
             progress.say(|| format!("{}, {}", profile.name(), counted(done, "run")));
             true

@@ -93,8 +93,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
     let progress = Progress::new(args.progress);
     let in_time = || args.minutes.is_none_or(|minutes| progress.elapsed().as_secs() < minutes * 60);
     let threads = args.threads.unwrap_or_else(threads);
-    let plan =
-        Plan { seed: args.seed, runs, profile: args.profile, threads, stops: false, digests: args.digest };
+    let plan = Plan { seed: args.seed, runs, profile: args.profile, threads, digests: args.digest };
     let report = batch::run(&args.law, &plan, |done| {
         progress.say(|| counted(done, "run"));
         in_time()
@@ -137,7 +136,9 @@ fn missing(profile: Profile, report: &Report) -> Vec<String> {
 }
 
 fn verdict(report: &Report, missing: &[String], cut_off: bool) -> Result<u8, String> {
-    let (text, code) = if !report.broken.is_empty() {
+    let (text, code) = if report.coverage.strays > 0 {
+        ("the simulator told of operations that there are not: see above, and mend it\n".to_owned(), BROKEN)
+    } else if !report.broken.is_empty() {
         (format!("{} a rule\n", verb(report.broken.len() as u64, "seed breaks", "seeds break")), BROKEN)
     } else if !missing.is_empty() {
         let count = counted(missing.len() as u64, "case");

@@ -126,8 +126,14 @@ pub fn write(found: &[(Mutant, Option<Found>)], list: &[(Mutant, Said<'_>)]) -> 
                 Said::Found { profile, seed, rule }
             }
             None => {
+                let was_hunted = found.iter().any(|(other, _)| *other == mutant);
                 let said = list.iter().find(|(other, _)| *other == mutant).map(|(_, said)| *said);
-                said.ok_or_else(|| format!("{name} was not found, and the list says nothing of it"))?
+                match said.ok_or_else(|| format!("{name} was not found, and the list says nothing of it"))? {
+                    Said::Found { .. } if was_hunted => {
+                        return Err(format!("{name} was found once, and is not any more: find out why"));
+                    }
+                    said @ (Said::Found { .. } | Said::Silent(_)) => said,
+                }
             }
         };
         // Writing to a string cannot fail.
