@@ -40,10 +40,6 @@ const NOW_AND_THEN: u64 = 400;
 /// How long a hub waits for the store, in milliseconds.
 const STORE_PATIENCE: u64 = 150;
 
-/// Where there are same-host agents: in so many of a thousand turns of a hub, one does something between what the hub
-/// decides by itself and its commit.
-const INTERRUPTED: u64 = 60;
-
 /// No run takes more steps than this: more than any was seen to take, and a bound all the same.
 const MOST_STEPS: u64 = 2_000_000;
 
@@ -481,7 +477,7 @@ impl<'s, S: Stage> World<'s, S> {
         if !self.stage.is_up(hub) {
             return;
         }
-        if self.swarm.befalls.deeds.is_some() && self.chance.permille(INTERRUPTED) {
+        if self.swarm.befalls.deeds.is_some() && self.chance.permille(self.swarm.interrupted) {
             self.act(&Act::LookAround { hub });
             self.deed_amid();
         }

@@ -116,6 +116,9 @@ pub struct Swarm {
     pub service: u64,
     /// For how long things go wrong, in milliseconds.
     pub lasts: u64,
+    /// Where there are same-host agents: in so many of a thousand turns of a hub, one does something between what the hub
+    /// decides by itself and its commit.
+    pub interrupted: u64,
     /// Whether everybody is at one handoff at once: see [`crate::races`].
     pub races: bool,
 }
@@ -183,6 +186,7 @@ impl Swarm {
             odd: *chance.pick(&[0, 100, 350]),
             service,
             lasts: *chance.pick(&[3_000, 12_000, 40_000]),
+            interrupted: 60,
             races: false,
         };
         let swarm = if races { swarm.raced(chance) } else { swarm };
