@@ -423,6 +423,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_setup_that_no_world_has_is_refused_and_says_what_one_has() {
+        for (word, value, why) in [
+            ("block_bytes", "0", "a block of a disk has 1 to 1048576 bytes, and not 0"),
+            ("block_bytes", "1048577", "a block of a disk has 1 to 1048576 bytes, and not 1048577"),
+            ("hubs", "0", "on directories there is one hub, and not 0"),
+            ("hubs", "2", "on directories there is one hub, and not 2"),
+        ] {
+            let mut words = Setup::default().words();
+            words.insert(word.to_owned(), value.to_owned());
+            assert_eq!(Setup::read(&words), Err(why.to_owned()));
+        }
+        for hubs in ["0", "65", "9000000000000000000"] {
+            let mut words = Setup { hubs: Hubs::Several(2), ..Setup::default() }.words();
+            words.insert("hubs".to_owned(), hubs.to_owned());
+            let why = format!("there are 1 to 64 hubs on one store, and not {hubs}");
+            assert_eq!(Setup::read(&words), Err(why));
+        }
+    }
+
+    #[test]
     fn a_setup_reads_back_from_what_a_trace_says_of_it() {
         let all = [
             Setup::default(),

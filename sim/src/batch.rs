@@ -104,7 +104,7 @@ impl Report {
 /// Runs them. `goes_on` is asked now and then, with how many are done, whether there is time for more.
 ///
 /// # Panics
-/// When a run does: that is a bug, and whose seed it was is said.
+/// When a run does: that is a bug.
 pub fn run<L: Law + Sync>(law: &L, plan: &Plan, goes_on: impl Fn(u64) -> bool + Sync) -> Report {
     let (next, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let reports = Mutex::new(Report::default());

@@ -328,6 +328,17 @@ mod tests {
     }
 
     #[test]
+    fn a_poll_that_would_wait_for_more_than_a_day_is_refused() {
+        let poll = |wait: u64| {
+            let still = tells(STILL_ASKS, [("agent", "alice".into()), ("wait", wait.to_string())]);
+            read(vec![set_up(), line("hub 1", Event::Restarts), line("client 2", still)])
+        };
+        assert!(poll(86_400_000).is_ok());
+        let why = poll(86_400_001).unwrap_err();
+        assert_eq!(why, "line 4: a poll waits for 86400000 ms at the most, and not for 86400001");
+    }
+
+    #[test]
     fn what_is_behind_the_end_of_faults_is_no_act() {
         let lines = vec![
             set_up(),

@@ -27,6 +27,14 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
+fn a_trace_of_which_nothing_reaches_a_hub_says_nothing_of_it() {
+    let trace = crate::support::root().join("spec/traces/bootstrap-left-twice.ndjson");
+    let (code, said) = sim(&["conform", "--hub-binary", text(&testing()), "--traces", text(&trace)]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("not one answer was compared: nothing is known of the hub\n"), "{said}");
+}
+
+#[test]
 fn each_fault_is_found_by_a_seed_shrunk_drawn_and_shown_by_a_real_hub_that_has_it() {
     let hub = testing();
     for fault in [

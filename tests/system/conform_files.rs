@@ -2,7 +2,7 @@
 
 use handoff_kernel::law::PROTOCOL;
 use handoff_kernel::testing::variant::Fault;
-use handoff_sim::conform::{Player, play};
+use handoff_sim::conform::{Played, Player, play};
 use handoff_spec::trace::Trace;
 
 use crate::support::hub::testing;
@@ -104,6 +104,14 @@ fn notes(operation: u32, handoff: &str, command: &str) -> String {
     format!(r#"{{"begins":{{"operation":{operation},"handoff":"{handoff}","command":{{{command}}}}}}}"#)
 }
 
+/// A trace of one hub on directories, and what comes of it on one that ships.
+fn played(lines: &[String]) -> (Trace, Played) {
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let trace = trace("simulator", "directory", &lines);
+    let sum = play(&trace, &testing(), PROTOCOL).unwrap_or_else(|why| panic!("{why}\n{trace}"));
+    (trace, sum)
+}
+
 const SET_UP: &str = r#"60000 world {"tells":{"does":"is_set_up","with":{"epsilon":"5","on":"directory"}}}"#;
 
 #[test]
@@ -154,9 +162,7 @@ fn same_host_agents_drop_and_move_files_while_the_hub_runs_and_while_it_does_not
         "hub",
         r#"{"answers":{"operation":9,"verdict":{"completed":{"at":60220}}}}"#.to_owned(),
     );
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let trace = trace("simulator", "directory", &lines);
-    let sum = play(&trace, &testing(), PROTOCOL).unwrap_or_else(|why| panic!("{why}\n{trace}"));
+    let (_, sum) = played(&lines);
     assert_eq!(sum.deeds, [12, 6], "{sum}");
     // Two polls and two commands, and at the end the record of each of five.
     assert_eq!((sum.answers, sum.told, sum.apart.len(), sum.kills), (9, 4, 0, 1), "{sum}");
@@ -173,11 +179,9 @@ fn a_hub_whose_files_lie_elsewhere_than_they_should_is_found_out_by_whoever_woul
         format!("60020@60020 hub {}", neighbour("arrives", "h0")),
         format!("95000 neighbour {}", neighbour("claims", "h0")),
     ];
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let (binary, trace) = (testing(), trace("simulator", "directory", &lines));
-    let sum = play(&trace, &binary, PROTOCOL).unwrap_or_else(|why| panic!("{why}\n{trace}"));
+    let (trace, sum) = played(&lines);
     assert_eq!((sum.deeds, sum.left_out.values().sum::<u64>()), ([1, 0], 1), "{sum}");
-    let left = Player::new(&binary, Fault::JanitorForgetsPending.name()).held_to(PROTOCOL).play(&trace);
+    let left = Player::new(&testing(), Fault::JanitorForgetsPending.name()).held_to(PROTOCOL).play(&trace);
     let why = left.expect_err("it is in handoff/");
     assert!(why.contains("finds the file of t0-h000 Some(Pending), and by the kernel it is None"), "{why}");
 }

@@ -33,6 +33,27 @@ fn rename(disk: &SimulatedDisk, from: &str, to: &str) {
     disk.clone().rename(from, to).unwrap();
 }
 
+/// A hub on this disk knows that a same-host agent has claimed `x`; and that goes on to finish it, which no hub knows yet.
+fn claimed_and_finished_by_a_neighbour(disk: &SimulatedDisk) -> R {
+    let (mut hub, _) = open(disk, BEGIN, JOURNAL, None);
+    ask(&mut hub, vec![start("x", FAR)]);
+    rename(disk, "handoff/x.json", "claimed/x.json");
+    ask(&mut hub, vec![]);
+    assert_eq!(status(&mut hub, "x"), Some(Status::Claimed));
+    rename(disk, "claimed/x.json", "archive/x.json");
+    hub
+}
+
+/// Looks at each image that a power cut may leave now, of which there are several.
+fn after_any_power_cut(disk: &SimulatedDisk, look: impl Fn(&Image)) {
+    let mut images = 0;
+    for image in disk.crash_images() {
+        images += 1;
+        look(&image);
+    }
+    assert!(images > 1, "there was nothing to lose");
+}
+
 #[test]
 fn what_was_removed_is_not_started_anew_by_a_clock_that_is_set_back_while_the_hub_is_down() {
     let disk = SimulatedDisk::default();
@@ -76,24 +97,16 @@ fn a_power_cut_leaves_no_gap_in_a_log_that_was_pruned() {
         ask(&mut hub, vec![]);
     }
     assert!(log(&disk).lines().count() + 3 < before, "several segments were removed");
-    let mut images = 0;
-    for image in disk.crash_images() {
-        images += 1;
+    after_any_power_cut(&disk, |image| {
         let verified = verify(&image.disk(), &[]);
         assert!(verified.is_ok(), "{verified:?} on {image}");
-    }
-    assert!(images > 1, "there was nothing to lose");
+    });
 }
 
 #[test]
 fn a_file_that_cannot_be_read_for_a_moment_is_not_put_away_as_anothers() {
     let disk = SimulatedDisk::default();
-    let (mut hub, _) = open(&disk, BEGIN, JOURNAL, None);
-    ask(&mut hub, vec![start("x", FAR)]);
-    rename(&disk, "handoff/x.json", "claimed/x.json");
-    ask(&mut hub, vec![]);
-    assert_eq!(status(&mut hub, "x"), Some(Status::Claimed));
-    rename(&disk, "claimed/x.json", "archive/x.json");
+    let mut hub = claimed_and_finished_by_a_neighbour(&disk);
     disk.fail(Fault::next(Call::Read, Failure::Broken).of("archive/x"));
     ask(&mut hub, vec![]);
     disk.heal();
@@ -128,13 +141,10 @@ fn a_handoff_whose_file_cannot_be_read_at_the_start_is_not_unknown() {
 fn is_the_same_after_any_power_cut(disk: &SimulatedDisk, hub: &mut R, now: Time) {
     let before = shown(&ask(hub, vec![get("x")]));
     assert!(before.contains("Ok(Story"), "{before}");
-    let mut images = 0;
-    for image in disk.crash_images() {
-        images += 1;
+    after_any_power_cut(disk, |image| {
         let (mut hub, _) = open(&image.disk(), now, JOURNAL, None);
         assert_eq!(shown(&ask(&mut hub, vec![get("x")])), before, "on {image}");
-    }
-    assert!(images > 1, "there was nothing to lose");
+    });
 }
 
 #[test]
@@ -174,21 +184,13 @@ fn a_transition_that_takes_note_of_a_move_is_redone_from_where_that_led() {
 #[test]
 fn a_claim_that_a_same_host_agent_went_on_to_finish_is_never_forgotten() {
     let disk = SimulatedDisk::default();
-    let (mut hub, _) = open(&disk, BEGIN, JOURNAL, None);
-    ask(&mut hub, vec![start("x", FAR)]);
-    rename(&disk, "handoff/x.json", "claimed/x.json");
-    ask(&mut hub, vec![]);
-    assert_eq!(status(&mut hub, "x"), Some(Status::Claimed));
-    rename(&disk, "claimed/x.json", "archive/x.json");
-    let mut images = 0;
-    for image in disk.crash_images() {
-        images += 1;
+    let _hub = claimed_and_finished_by_a_neighbour(&disk);
+    after_any_power_cut(&disk, |image| {
         let (mut hub, _) = open(&image.disk(), after(10), JOURNAL, None);
         ask(&mut hub, vec![]);
         let found = status(&mut hub, "x");
         assert!(matches!(found, Some(Status::Claimed | Status::Completed)), "{found:?} on {image}");
-    }
-    assert!(images > 1, "there was nothing to lose");
+    });
 }
 
 /// How a record shows that is claimed under this name.

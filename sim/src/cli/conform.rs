@@ -83,7 +83,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         });
         said?;
         print(&played.to_string())?;
-        if failed == 0 && played.answers == 0 && played.traces > played.without_hub.len() as u64 {
+        if failed == 0 && played.answers == 0 {
             failed += 1;
             print("not one answer was compared: nothing is known of the hub\n")?;
         }

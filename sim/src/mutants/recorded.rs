@@ -184,5 +184,7 @@ mod tests {
         let why = write(&[(silent, None)], &before[1..]).unwrap_err();
         assert_eq!(why, format!("{} was not found, and the list says nothing of it", before[0].0.name()));
         assert_eq!(missing(&before[1..]), [before[0].0]);
+        let why = write(&[(found, None)], &list).unwrap_err();
+        assert_eq!(why, "everybody_wins was found once, and is not any more: find out why");
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Atlas {
     /// By the number of a situation, the edges that begin there, and those that end there.
     out: Vec<Vec<usize>>,
     into: Vec<Vec<usize>>,
+    /// The edges at which this happens.
+    labelled: BTreeMap<Label, Vec<usize>>,
     /// How far it is to a situation, from each: found when it is first asked for.
     far: [Vec<OnceLock<Vec<u16>>>; 2],
 }
@@ -52,6 +54,7 @@ impl Atlas {
             edges: Vec::new(),
             out: Vec::new(),
             into: Vec::new(),
+            labelled: BTreeMap::new(),
             far: [Vec::new(), Vec::new()],
         };
         for edge in edges {
@@ -62,6 +65,7 @@ impl Atlas {
             let [from, to] = [edge.before, edge.after].map(|situation| atlas.enter(situation));
             atlas.out[from].push(atlas.edges.len());
             atlas.into[to].push(atlas.edges.len());
+            atlas.labelled.entry(edge.label).or_default().push(atlas.edges.len());
             atlas.edges.push(Way { from, edge, costs: costs(edge.label) });
         }
         let none = || atlas.out.iter().map(|_| OnceLock::new()).collect();
@@ -87,6 +91,11 @@ impl Atlas {
     /// The step of this number.
     pub(super) fn edge(&self, number: usize) -> &Edge {
         &self.edges[number].edge
+    }
+
+    /// The numbers of the steps at which this happens.
+    pub(super) fn labelled(&self, label: Label) -> &[usize] {
+        self.labelled.get(&label).map(|edges| &**edges).unwrap_or_default()
     }
 
     /// The steps that begin here; none where no model has ever been.

@@ -24,13 +24,11 @@ const BOUNDED: u64 = 800;
 /// So many claimants there are, each with a claim of its own, or an anonymous one.
 const CLAIMS: u32 = 4;
 
-/// So many draws of a step that has to be before: the one that is least out of the way is gone to.
-const DRAWS_OF_FIRST: u32 = 400;
-
 /// So often one goal is tried, once the walk is where it begins.
 const TRIES: u32 = 4;
 
-/// Of those that no run has shown, so many draws until another one will do.
+/// So many draws of a goal, until one will do that the run has shown already; and of what has to be before it, of which
+/// the one that is least out of the way is gone to.
 const DRAWS: u32 = 12;
 
 /// So many operations may be left over, before all hubs are begun anew.
@@ -119,23 +117,23 @@ impl<L: Law> Race<'_, L> {
             }
         }
         let step = drawn?;
-        let mut first: Option<(u16, Edge)> = None;
-        for _ in 0..if waits_for(step.label, None) { DRAWS_OF_FIRST } else { 0 } {
-            let edge = self.any(atlas);
-            if !waits_for(step.label, Some(&edge))
-                || (edge.before.place() != step.before.place() && follows(step.label))
-            {
+        let (mut first, mut shortest) = (None, u16::MAX);
+        let before = needs(step.label).map_or(&[][..], |label| atlas.labelled(label));
+        for _ in 0..if before.is_empty() { 0 } else { DRAWS } {
+            let edge = atlas.edge(*self.chance.pick(before));
+            // Where a late write takes effect, nothing may have been written since.
+            if matches!(step.label, Label::Follows(_, true)) && edge.before.place() != step.before.place() {
                 continue;
             }
             let there = atlas.far(bounded, here, &edge.before);
             let on = atlas.far(bounded, &edge.after, &step.before);
             if let (Some(there), Some(on)) = (there, on)
-                && first.is_none_or(|(shortest, _)| there + on < shortest)
+                && there + on < shortest
             {
-                first = Some((there + on, edge));
+                (first, shortest) = (Some(*edge), there + on);
             }
         }
-        Some(Goal { first: first.map(|(_, edge)| edge), step, tries: 0 })
+        Some(Goal { first, step, tries: 0 })
     }
 
     fn any(&mut self, atlas: &'static Atlas) -> Edge {
@@ -208,28 +206,20 @@ impl<L: Law> Race<'_, L> {
     }
 }
 
-/// Whether a step can be only after another one, and whether this is such a one.
-fn waits_for(label: Label, first: Option<&Edge>) -> bool {
-    let first = first.map(|edge| edge.label);
+/// What has to have happened before, if this can only be after something else.
+const fn needs(label: Label) -> Option<Label> {
     match label {
-        Label::Decides { kind, held: true, .. } => first.is_none_or(|first| first == Label::LoadHeld(kind)),
-        Label::Hears(kind, wrote) => first.is_none_or(|first| first == Label::Writes(kind, wrote, true)),
-        Label::Follows(kind, _) => {
-            first.is_none_or(|first| first == Label::Writes(kind, Wrote::Delayed, false))
-        }
+        Label::Decides { kind, held: true, .. } => Some(Label::LoadHeld(kind)),
+        Label::Hears(kind, wrote) => Some(Label::Writes(kind, wrote, true)),
+        Label::Follows(kind, _) => Some(Label::Writes(kind, Wrote::Delayed, false)),
         Label::Decides { held: false, .. }
         | Label::LoadHeld(_)
         | Label::LoadLost(_)
         | Label::Writes(..)
         | Label::Fails(..)
         | Label::Crashes
-        | Label::Prunes => false,
+        | Label::Prunes => None,
     }
-}
-
-/// Whether it is a late write that takes effect: then nothing may have been written since.
-const fn follows(label: Label) -> bool {
-    matches!(label, Label::Follows(_, true))
 }
 
 /// What a step takes away from where it begins.

@@ -384,8 +384,10 @@ impl State {
         };
         if let Reach::Contents(inode) | Reach::Whole(inode) = reach {
             // No name is asked for what it needs.
-            let clean = self.files.get(&inode).map_or(0, |file| file.clean_before);
-            let clean = if matches!(reach, Reach::Contents(_)) && !times { clean } else { 0 };
+            // Times become durable by another flush than bytes do, or long after.
+            let with_time = times || matches!(reach, Reach::Whole(_));
+            let file = self.files.get(&inode).filter(|_| !with_time);
+            let clean = file.map_or(0, |file| file.clean_before);
             let first = self.pending.partition_point(|effect| effect.number < clean);
             return (first, self.pending[first..].iter().map(named).collect(), Vec::new());
         }
