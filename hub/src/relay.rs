@@ -324,11 +324,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     #[cfg(feature = "testing")]
     pub fn on_record(&mut self, handoff: &HandoffId) -> Result<Option<Record<Wire>>, Unreadable> {
         let now = self.clock.now();
-        let found = match self.store.load(handoff, now)? {
-            Loaded::Known(found) => found,
-            Loaded::Adopt(_) => self.store.adopting(handoff),
-        };
-        Ok(found.map(|stored| stored.record))
+        self.store.glance(handoff, now)
     }
 
     /// Stops: answers every waiting poll with none, writes what has been decided, and leaves nothing to redo.

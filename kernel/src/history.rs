@@ -84,6 +84,8 @@ pub enum Seen<'a, N: Names> {
     },
     /// The log says that this happened.
     Logged(&'a Event<N>),
+    /// Somebody has deleted the log: of what happened before it need say nothing any more.
+    LogDeleted,
     /// All statuses in which a handoff was found, when everything was looked through.
     Located {
         /// Which handoff.
@@ -104,6 +106,15 @@ pub enum Seen<'a, N: Names> {
         target: &'a N::Agent,
         /// What was shown.
         shown: Option<&'a N::Handoff>,
+        /// When, by the deciding clock.
+        now: Time,
+    },
+    /// A poll was answered by a hub that cannot read every file now: an older one may have been passed over.
+    PolledInPart {
+        /// Whose.
+        target: &'a N::Agent,
+        /// What was shown.
+        shown: &'a N::Handoff,
         /// When, by the deciding clock.
         now: Time,
     },

@@ -569,6 +569,40 @@ fn s10_says_no_to_an_event_too_early_too_often_out_of_order_or_missing() {
 }
 
 #[test]
+fn s10_asks_nothing_of_a_log_that_was_deleted_but_what_came_after() {
+    let (one, two) = (event(&pending()), event(&claimed(None, 2)));
+    let mut story = Story::default();
+    story.commit(&begin(0), &pending()).unwrap();
+    story.0.observe(&Seen::LogDeleted).unwrap();
+    story.0.settle().unwrap();
+    assert_eq!(rule(story.0.clone().observe(&Seen::Logged(&one))), Rule::S10, "of before");
+    story.commit(&accept(None, 1), &claimed(None, 2)).unwrap();
+    assert_eq!(story.0.settle().unwrap_err().rule, Rule::S10, "missing");
+    story.0.observe(&Seen::Logged(&two)).unwrap();
+    story.0.settle().unwrap();
+}
+
+#[test]
+fn s12_lets_a_hub_that_cannot_read_every_file_pass_over_older_ones_and_show_nothing_else() {
+    let mut story = Story::default();
+    let mut second = pending();
+    (second.id, second.started_at) = (1, Time(2));
+    let mut others = second.clone();
+    (others.id, others.target) = (2, BOB);
+    for record in [pending(), second, others] {
+        story.known(&record).unwrap();
+    }
+    let mut shows = |handoff: u8, now| {
+        story.0.observe(&Seen::PolledInPart { target: &ALICE, shown: &handoff, now: Time(now) })
+    };
+    shows(0, 3).unwrap();
+    shows(1, 3).unwrap();
+    assert_eq!(rule(shows(2, 3)), Rule::S12, "another's");
+    assert_eq!(rule(shows(3, 3)), Rule::S12, "unknown");
+    assert_eq!(rule(shows(1, 10)), Rule::S12, "overdue");
+}
+
+#[test]
 fn s12_says_no_to_any_but_the_oldest_that_is_not_overdue() {
     let mut story = Story::default();
     story.poll(None, 1).unwrap();

@@ -101,6 +101,8 @@ pub struct Directory<L: Law> {
     clock: HostClock,
     /// The machine's disk, as some other process on it sees it.
     disk: SimulatedDisk,
+    /// The same for whoever only looks on: for it nothing fails, and what is to fail is not used up.
+    onlooker: SimulatedDisk,
     process: Option<Process<L>>,
     tickets: u64,
     numbers: u32,
@@ -111,6 +113,8 @@ pub struct Directory<L: Law> {
     ill: bool,
     /// The last hub ended with a power cut.
     cut_off: bool,
+    /// What the last hub's time may have been when it ended, at the latest.
+    ended: Time,
     /// What same-host agents have dropped: nobody was told that it was started.
     dropped: BTreeSet<HandoffId>,
     /// What same-host agents have moved.
@@ -133,6 +137,7 @@ impl<L: Law> Directory<L> {
             now: on_the_wire(truth.now()),
             ..Settings::default()
         };
+        let disk = SimulatedDisk::new(settings);
         let drift = setup.drift.first().copied().unwrap_or_default();
         Self {
             law,
@@ -140,7 +145,8 @@ impl<L: Law> Directory<L> {
             cast: cast.clone(),
             truth: truth.clone(),
             clock: HostClock::new(truth, 0, drift, setup.epsilon),
-            disk: SimulatedDisk::new(settings),
+            onlooker: onlooker(&disk),
+            disk,
             process: None,
             tickets: 0,
             numbers: 0,
@@ -148,6 +154,7 @@ impl<L: Law> Directory<L> {
             limbo: Vec::new(),
             ill: false,
             cut_off: false,
+            ended: Time(0),
             reads_fail: false,
             flushes_fail: false,
             dropped: BTreeSet::new(),
@@ -348,6 +355,13 @@ impl<L: Law> Stage for Directory<L> {
     fn look_through(&mut self, watch: &mut Watch<'_>) {
         self.locate(watch);
     }
+}
+
+/// A hold of this disk for whoever only looks on.
+fn onlooker(disk: &SimulatedDisk) -> SimulatedDisk {
+    let onlooker = disk.clone();
+    onlooker.spare(true);
+    onlooker
 }
 
 /// How a hub dies, as a trace says it.

@@ -13,10 +13,10 @@ use handoff_kernel::time::Millis;
 use handoff_spec::model::Breach;
 use handoff_spec::trace::{self, Line};
 
-use crate::act::{Act, Asked, Fate, Setup};
+use crate::act::{Act, Asked, Death, Fate, Setup};
 use crate::cast::{Cast, in_a_trace};
 use crate::clock::TrueTime;
-use crate::demand::Demand;
+use crate::demand::{Demand, Heard};
 use crate::stage::{Answer, Stage, UnderWay, Watch};
 use crate::story::tells;
 
@@ -28,6 +28,10 @@ const PAUSE: u64 = 500;
 
 /// L3's bound for what clients had asked before: so many turns of every hub, and whatever was under way has ended.
 const ENDS: u64 = 8;
+
+/// So many turns, and a hub that has begun again has looked through all that same-host agents finished while it was away,
+/// or before it looked.
+const ROUNDS: u64 = 8;
 
 /// L1's bound: so many turns of every hub after the last deadline.
 const TURNS: u64 = 40;
@@ -86,6 +90,7 @@ impl<'a, 'b, S: Stage> Finale<'a, 'b, S> {
         self.everybody_is_answered(open);
         self.polls_are_answered();
         self.everything_ends();
+        self.everything_outlives_the_end();
         if !self.is_broken() {
             self.stage.look_through(self.watch);
         }
@@ -218,23 +223,30 @@ impl<'a, 'b, S: Stage> Finale<'a, 'b, S> {
                 let demand = Demand::Poll { target, wait };
                 let (request, mut answers) = self.ask(hub, &Open { client: WITNESS, agent: target, demand });
                 let name = format!("finale-{number}-{hub}");
+                let mut started = None;
                 if let Ok(start) = self.something(&name, target) {
-                    self.ask(hub, &start);
+                    let (request, heard) = self.ask(hub, &start);
+                    started = Some(request);
+                    answers.extend(heard);
                 }
+                let shown = |answer: &Answer| {
+                    answer.request == request && matches!(answer.heard, Heard::Shown(Some(_)))
+                };
+                let acknowledged = |answer: &Answer| {
+                    Some(answer.request) == started && matches!(answer.heard, Heard::Verdict(Ok(_)))
+                };
                 for _ in 0..POLL_TURNS {
-                    if answers.iter().any(|answer| answer.request == request) || self.is_broken() {
+                    let both = answers.iter().any(shown) && answers.iter().any(acknowledged);
+                    if both || self.is_broken() {
                         break;
                     }
                     answers.extend(self.turn());
                 }
-                let now = self.truth.now();
-                let stays = |record: &Record<_>| {
-                    live::is_unclaimed(record)
-                        && record.target == target
-                        && in_a_trace(record.expires_at) > now
-                };
-                let answered = answers.iter().any(|answer| answer.request == request);
-                if !answered && self.watch.judge.books().values().any(stays) {
+                if !answers.iter().any(acknowledged) {
+                    let how = "a handoff cannot be started although nothing fails any more";
+                    self.watch.judge.note(Some(Breach::of(Rule::L3, how)));
+                }
+                if !answers.iter().any(shown) {
                     let how = "a poll waits for ever while a handoff is pending for it";
                     self.watch.judge.note(Some(Breach::of(Rule::L2, how)));
                 }
@@ -257,6 +269,19 @@ impl<'a, 'b, S: Stage> Finale<'a, 'b, S> {
         let command = Command::Start { sender: made.start.author, artifact: made.start.clone() };
         let demand = Demand::Command { handoff: made.start.id, command };
         Ok(Open { client: WITNESS, agent: made.start.author, demand })
+    }
+
+    /// S7: nothing that was answered needs the hubs that answered it, nor anything that is not durable.
+    fn everything_outlives_the_end(&mut self) {
+        let death = Death::PowerCut(self.truth.now());
+        for hub in 0..self.hubs {
+            self.act(&Act::Die { hub, death });
+            self.act(&Act::Restart { hub });
+        }
+        for _ in 0..ROUNDS {
+            self.turn();
+        }
+        self.everything_ends();
     }
 
     /// L1.

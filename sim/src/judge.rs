@@ -3,7 +3,7 @@
 //! The step and history rules are the kernel's; what only an onlooker can see (true time, who really asked) are
 //! `handoff_spec`'s items for its models. Nothing here is a rule of its own: only what is fed to which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use handoff_kernel::command::{Command, Event};
 use handoff_kernel::history::{Broken, History, Seen};
@@ -40,8 +40,15 @@ pub struct Judge {
     /// S3 in true time: ε + δ, in milliseconds; none while a hub may pause for as long as it likes.
     bound: Option<u64>,
     breach: Option<Breach>,
-    /// Somebody has deleted the log, so that it cannot be asked for what happened before.
-    log_deleted: bool,
+    /// What same-host agents have dropped and no hub has told of: the digest of each, and when its file is dated, if that
+    /// is certain.
+    dropped: BTreeMap<HandoffId, (Digest, Option<Time>)>,
+    /// Of which somebody was told by an answer that they are there.
+    promised: BTreeSet<HandoffId>,
+    /// All that was committed, in order.
+    committed: Vec<Event<Wire>>,
+    /// What the log may repeat: what had been committed when somebody deleted it.
+    forgotten: Vec<Event<Wire>>,
 }
 
 impl Judge {
@@ -54,7 +61,10 @@ impl Judge {
             winners: BTreeMap::new(),
             bound,
             breach: None,
-            log_deleted: false,
+            dropped: BTreeMap::new(),
+            promised: BTreeSet::new(),
+            committed: Vec::new(),
+            forgotten: Vec::new(),
         }
     }
 
@@ -124,6 +134,7 @@ impl Judge {
         let next = as_on_disk(next);
         let command = &as_tried_by(operation, command);
         self.see(&Seen::Committed { command, next: &next, event });
+        self.committed.push(event.clone());
         self.books.insert(next.id, next);
     }
 
@@ -149,6 +160,9 @@ impl Judge {
                 return self.note(Some(breach));
             }
         };
+        if verdict.is_ok() {
+            self.promised.insert(*handoff);
+        }
         let hidden = judge::hidden(self.books.get(handoff), command, done.status);
         self.note(hidden);
         let command = &as_tried_by(operation, command);
@@ -160,6 +174,13 @@ impl Judge {
     /// A poll was answered, or looked and goes on waiting.
     pub fn polled(&mut self, target: &AgentId, shown: Option<&HandoffId>, now: Time) {
         self.see(&Seen::Polled { target, shown, now });
+    }
+
+    /// The same while files cannot always be read: an older one may have been passed over.
+    pub fn polled_in_part(&mut self, target: &AgentId, shown: Option<&HandoffId>, now: Time) {
+        if let Some(shown) = shown {
+            self.see(&Seen::PolledInPart { target, shown, now });
+        }
     }
 
     /// An artifact's bytes were delivered.
@@ -174,19 +195,27 @@ impl Judge {
         self.see(&Seen::Moved(handoff));
     }
 
-    /// The log has this line.
+    /// The log has this line. Of one that was deleted, what was there before may be written again, each once.
     pub fn logged(&mut self, event: &Event<Wire>) {
+        if let Some(at) = self.forgotten.iter().position(|forgotten| forgotten == event) {
+            self.forgotten.remove(at);
+            return;
+        }
         self.see(&Seen::Logged(event));
     }
 
     /// Somebody has deleted the log: that changes no answer, but what it had to say of before is gone.
-    pub const fn log_deleted(&mut self) {
-        self.log_deleted = true;
+    pub fn log_deleted(&mut self) {
+        self.see(&Seen::LogDeleted);
+        self.forgotten.clone_from(&self.committed);
     }
 
     /// Everything was looked through, and this handoff was found there.
     pub fn located(&mut self, handoff: &HandoffId, statuses: &[Status]) {
         self.see(&Seen::Located { handoff, statuses });
+        let booked = self.books.get(handoff).map(Record::status);
+        let how = "a handoff does not lie where its status says";
+        self.note((statuses != booked.as_slice()).then_some(Breach::of(Rule::S7, how)));
     }
 
     /// Retention, which is so long, removed it, when the hub's clock said this at the latest.
@@ -197,8 +226,30 @@ impl Judge {
         self.books.remove(handoff);
     }
 
-    /// It is there, and nobody was seen to start it: a same-host agent dropped it.
+    /// A same-host agent has dropped this, in a file of this date.
+    pub fn dropped(&mut self, handoff: &HandoffId, digest: Digest, dated: Time) {
+        self.dropped.insert(*handoff, (digest, Some(dated)));
+    }
+
+    /// The power was cut: of a file that nobody has made durable the date may be another.
+    pub fn dates_lost(&mut self) {
+        self.dropped.values_mut().for_each(|(_, dated)| *dated = None);
+    }
+
+    /// Whether a same-host agent has dropped this, and no hub has told of it yet.
+    #[must_use]
+    pub fn is_dropped(&self, handoff: &HandoffId) -> bool {
+        self.dropped.contains_key(handoff)
+    }
+
+    /// It is there, and nobody was seen to start it: a same-host agent dropped it, or the hub has made it up.
     pub fn arrived(&mut self, record: &Record<Wire>) {
+        let as_dropped = |(digest, dated): (Digest, Option<Time>)| {
+            digest == record.digest && dated.is_none_or(|dated| dated == record.started_at)
+        };
+        if !self.dropped.remove(&record.id).is_some_and(as_dropped) {
+            return self.found(record);
+        }
         self.see(&Seen::Known(record));
         self.books.insert(record.id, as_on_disk(record));
     }
@@ -208,10 +259,13 @@ impl Judge {
         self.see(&Seen::Known(record));
     }
 
-    /// A file that a same-host agent had dropped is gone: it had not made it durable, and nobody was told anything of it.
+    /// A file that a same-host agent had dropped is gone with the power: it had not made it durable. Nobody may have been
+    /// told that it is there.
     pub fn vanished(&mut self, handoff: &HandoffId) {
         self.see(&Seen::Moved(handoff));
         self.books.remove(handoff);
+        let how = "what a same-host agent dropped was answered for, and is gone";
+        self.note(self.promised.contains(handoff).then_some(Breach::of(Rule::S7, how)));
     }
 
     /// A hub that began again has this on record where the books say otherwise, and nothing that was under way explains it.
@@ -225,7 +279,7 @@ impl Judge {
     /// At rest: what should have happened by now.
     pub fn settle(&mut self) {
         let settled = self.history.settle().err();
-        self.note(settled.filter(|broken| !(self.log_deleted && broken.rule == Rule::S10)));
+        self.note(settled);
     }
 }
 
@@ -236,4 +290,112 @@ fn as_tried_by(operation: u64, command: &Command<Wire>) -> Command<Wire> {
         *attempt = operation;
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use handoff_kernel::command::Answer;
+    use handoff_kernel::law::Protocol;
+    use handoff_kernel::record::State;
+    use handoff_spec::trace::Artifact;
+
+    use super::*;
+    use crate::cast::Cast;
+
+    fn artifact(name: &str, digest: &str) -> Artifact {
+        Artifact {
+            handoff: name.into(),
+            author: "bob".into(),
+            target: "alice".into(),
+            digest: digest.into(),
+            expires_at: 5_000,
+            claim_ttl: None,
+        }
+    }
+
+    /// What is pending when a file of this digest and date was found.
+    fn pending(name: &str, digest: &str, dated: u64) -> Record<Wire> {
+        let start = Cast::default().artifact(&artifact(name, digest)).unwrap().start;
+        Record {
+            id: start.id,
+            author: start.author,
+            target: start.target,
+            digest: start.digest,
+            started_at: Time(dated),
+            expires_at: start.expires_at,
+            claim_ttl: start.claim_ttl,
+            state: State::Pending,
+        }
+    }
+
+    fn broken(judge: &Judge) -> Option<String> {
+        judge.breach().map(|breach| breach.to_string())
+    }
+
+    fn said(breach: Option<String>, words: &str) {
+        let breach = breach.expect("something is broken");
+        assert!(breach.starts_with("S7 ") && breach.contains(words), "{breach}");
+    }
+
+    /// A same-host agent has dropped `x`, with these bytes, in a file of time 7.
+    fn dropped(digest: &str) -> (Judge, Record<Wire>) {
+        let mut judge = Judge::new(None);
+        let record = pending("x", digest, 7);
+        judge.dropped(&record.id, record.digest, Time(7));
+        (judge, record)
+    }
+
+    #[test]
+    fn what_nobody_started_is_there_only_as_it_was_dropped_and_once() {
+        const WORDS: &str = "nobody acknowledged";
+        let mut judge = Judge::new(None);
+        judge.arrived(&pending("x", "d0", 7));
+        said(broken(&judge), WORDS);
+        for wrong in [pending("x", "d2", 7), pending("x", "d0", 8), pending("y", "d0", 7)] {
+            let (mut judge, _) = dropped("d0");
+            judge.arrived(&wrong);
+            said(broken(&judge), WORDS);
+        }
+        let (mut judge, record) = dropped("d0");
+        judge.arrived(&record);
+        assert_eq!(broken(&judge), None);
+        judge.vanished(&record.id);
+        judge.arrived(&record);
+        said(broken(&judge), WORDS);
+        let (mut judge, record) = dropped("d0");
+        judge.dates_lost();
+        judge.arrived(&Record { started_at: Time(9), ..record });
+        assert_eq!(broken(&judge), None);
+    }
+
+    #[test]
+    fn what_was_dropped_may_vanish_unless_somebody_was_answered_for_it() {
+        let (mut judge, record) = dropped("d0");
+        judge.arrived(&record);
+        judge.vanished(&record.id);
+        assert_eq!(broken(&judge), None);
+        let (mut judge, record) = dropped("d0");
+        judge.arrived(&record);
+        let start = Cast::default().artifact(&artifact("x", "d0")).unwrap().start;
+        let command = Command::Start { sender: record.author, artifact: start };
+        let told = Answer::Started { expires_at: record.expires_at };
+        let done = Done { verdict: Ok(told), status: Some(Status::Pending), changed: false };
+        judge.answered(&Protocol, 1, 0, &record.id, &command, &done, Time(8));
+        assert_eq!(broken(&judge), None);
+        judge.vanished(&record.id);
+        said(broken(&judge), "answered for, and is gone");
+    }
+
+    #[test]
+    fn a_handoff_lies_where_its_status_says_and_nothing_lies_there_that_is_none() {
+        let (mut judge, record) = dropped("d0");
+        judge.arrived(&record);
+        judge.located(&record.id, &[Status::Pending]);
+        assert_eq!(broken(&judge), None);
+        judge.located(&record.id, &[Status::Completed]);
+        said(broken(&judge), "where its status says");
+        let mut judge = Judge::new(None);
+        judge.located(&record.id, &[Status::Pending]);
+        said(broken(&judge), "where its status says");
+    }
 }

@@ -48,8 +48,8 @@ const MOST_STEPS: u64 = 2_000_000;
 enum Event {
     /// A client thinks, or has waited long enough for the answer to this request.
     Wake { client: usize, request: u64 },
-    /// A request comes to a hub.
-    Arrives { hub: usize, client: usize, request: u64 },
+    /// A request comes to a hub, whoever still waits for it: what was sent is on its way.
+    Arrives(Box<Asked>),
     /// An answer comes to a client.
     Answered { client: usize, request: u64, heard: Heard },
     /// A hub does what is to be done.
@@ -314,7 +314,7 @@ impl<'s, S: Stage> World<'s, S> {
     fn happens(&mut self, event: Event) {
         match event {
             Event::Wake { client, request } => self.wake(client, request),
-            Event::Arrives { hub, client, request } => self.arrives(hub, client, request),
+            Event::Arrives(asked) => self.arrives(asked),
             Event::Answered { client, request, heard } => self.answered(client, request, &heard),
             Event::Work { hub } => self.work(hub),
             Event::Janitor { hub } => {
@@ -415,9 +415,10 @@ impl<'s, S: Stage> World<'s, S> {
     /// A client sends what it asks, to a hub of its choice, and waits.
     fn send(&mut self, client: usize) {
         let Some(Asking { request, demand }) = &self.asking[client] else { return };
-        let (request, wait) = match demand {
-            Demand::Poll { wait, .. } => (*request, wait.0),
-            Demand::Command { .. } | Demand::Read { .. } => (*request, 0),
+        let (request, demand) = (*request, demand.clone());
+        let wait = match demand {
+            Demand::Poll { wait, .. } => wait.0,
+            Demand::Command { .. } | Demand::Read { .. } => 0,
         };
         let hubs = self.works_at.len() as u64;
         let hub = usize::try_from(self.chance.below(hubs)).unwrap_or(0);
@@ -429,26 +430,24 @@ impl<'s, S: Stage> World<'s, S> {
             &mut self.chance,
             &mut self.watchers.reached,
         );
+        let agent = self.clients[client].agent;
         for at in at.into_iter().flatten() {
-            self.at(at, Event::Arrives { hub, client, request });
+            let asked = Asked { hub, client, agent, request, demand: demand.clone() };
+            self.at(at, Event::Arrives(Box::new(asked)));
         }
         let patience = self.swarm.patience + wait + self.chance.below(self.swarm.patience + 1);
         self.after(patience, Event::Wake { client, request });
     }
 
-    fn arrives(&mut self, hub: usize, client: usize, request: u64) {
+    fn arrives(&mut self, asked: Box<Asked>) {
+        let hub = asked.hub;
         if self.paused_until[hub] > self.truth.now() {
-            return self.at(self.paused_until[hub], Event::Arrives { hub, client, request });
+            return self.at(self.paused_until[hub], Event::Arrives(asked));
         }
-        // What was asked before and is asked no more still arrives: it is the last one that this client remembers.
-        let Some(Asking { demand, .. }) =
-            self.asking[client].as_ref().filter(|asking| asking.request == request)
-        else {
-            return;
-        };
-        let agent = self.clients[client].agent;
-        let demand = demand.clone();
-        self.act(&Act::Ask(Box::new(Asked { hub, client, agent, request, demand })));
+        if self.stage.is_up(hub) && self.requests_of(asked.client) != asked.request {
+            self.watchers.reached.note(Case::Unawaited);
+        }
+        self.act(&Act::Ask(asked));
         self.work_soon(hub);
     }
 

@@ -87,6 +87,7 @@ cases! {
     GaveUp "a client gives up" Any
     ClientDied "a client dies, and comes back with its ids" Any
     LateAnswer "an answer comes when nobody waits for it any more" Any
+    Unawaited "a request comes to a hub when nobody waits for its answer any more" Any
     ClockSet "a hub's clock is set" Any
     Paused "a hub pauses, between a decision and its commit" Any
     Killed "a hub's process is killed" Any

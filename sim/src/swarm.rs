@@ -164,7 +164,7 @@ impl Swarm {
             // Where hubs may pause, and where writes come when their hub has long given up, nobody bounds δ. From a store
             // that is asked from afar it is as far as any message goes.
             bound: (!paused && store.delays == 0)
-                .then_some(2 * epsilon + if several { most.max(2) } else { service }),
+                .then_some(epsilon + if several { most.max(2) } else { service }),
             drift: (0..count).map(|_| *chance.pick(&[0, 0, 200, -200])).collect(),
             slip: None,
         };

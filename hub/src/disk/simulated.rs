@@ -214,6 +214,12 @@ impl SimulatedDisk {
         self.state().faults.push(fault);
     }
 
+    /// Whether what is to fail passes this process over, and its calls are not counted: so does an onlooker's, whose
+    /// looking must change nothing.
+    pub fn spare(&self, spared: bool) {
+        self.state().processes[self.process].spared = spared;
+    }
+
     /// From now on nothing fails.
     pub fn heal(&self) {
         self.state().faults.clear();

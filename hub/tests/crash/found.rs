@@ -232,3 +232,21 @@ fn a_poll_whose_wait_ends_looks_once_more() {
     let told = ask(&mut hub, vec![]);
     assert!(matches!(told.as_slice(), [Reply::Polled(Some(shown))] if shown.handoff == id("x")), "{told:?}");
 }
+
+#[test]
+fn what_was_finished_just_before_a_kill_is_taken_note_of_afterwards() {
+    let disk = SimulatedDisk::default();
+    drop(claimed_and_finished_by_a_neighbour(&disk));
+    // A kill loses nothing that was written.
+    let disk = disk.seen().disk();
+    let (mut hub, clock) = open(&disk, after(10), JOURNAL, None);
+    // An onlooker must not do the hub's work for it, nor keep it from it.
+    let seen = hub.on_record(&id("x")).unwrap().unwrap();
+    assert_eq!(seen.status(), Status::Claimed);
+    for n in 1..3 {
+        clock.set(after(1000 * n));
+        ask(&mut hub, vec![]);
+    }
+    let told = String::from_utf8(disk.seen().bytes("archive/x.json").unwrap().to_vec()).unwrap();
+    assert!(told.contains("completed"), "{told}");
+}

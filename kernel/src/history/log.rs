@@ -58,6 +58,10 @@ impl<N: Names> LogAgrees<N> {
                 }
                 rules.demand(next.as_ref() == Some(*event), ways::LOGGED_OUT_OF_TURN)
             }
+            Seen::LogDeleted => {
+                self.unlogged.clear();
+                Ok(())
+            }
             Seen::Pruned(handoff) => {
                 self.made.retain(|(of, _)| of != *handoff);
                 self.owed.retain(|(of, _)| of != *handoff);

@@ -30,12 +30,19 @@ impl<N: Names> OldestFirst<N> {
                 Ok(())
             }
             Seen::Polled { target, shown, now } => {
-                let mut open = self.pending.iter().filter(|(_, (to, until))| to == *target && *now <= *until);
-                let oldest = open.next().map(|((_, handoff), _)| handoff);
-                rules.demand(oldest == *shown, ways::NOT_THE_OLDEST)
+                rules.demand(self.open(target, *now).next() == *shown, ways::NOT_THE_OLDEST)
+            }
+            Seen::PolledInPart { target, shown, now } => {
+                rules.demand(self.open(target, *now).any(|open| open == *shown), ways::NOT_THE_OLDEST)
             }
             _ => Ok(()),
         }
+    }
+
+    /// What is pending for this target and not overdue, the earliest arrived first.
+    fn open(&self, target: &N::Agent, now: Time) -> impl Iterator<Item = &N::Handoff> {
+        let open = self.pending.iter().filter(move |(_, (to, until))| to == target && now <= *until);
+        open.map(|((_, handoff), _)| handoff)
     }
 
     fn on_record(&mut self, next: &Record<N>) {

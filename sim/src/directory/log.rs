@@ -28,20 +28,32 @@ pub(super) struct Tail {
     /// The last line that was read.
     seq: u64,
     sha256: Option<Digest>,
-    /// Somebody has deleted the log: from then on it is no witness of what happened before.
-    deleted: bool,
+    /// Somebody has deleted the log, and what has been written since was not found yet.
+    gone: bool,
+    /// Somebody has deleted it before: what it had may be written again, and is marked.
+    again: bool,
 }
 
 impl Default for Tail {
     fn default() -> Self {
-        Self { segment: 1, offset: 0, seq: 0, sha256: None, deleted: false }
+        Self { segment: 1, offset: 0, seq: 0, sha256: None, gone: false, again: false }
     }
 }
 
 impl Tail {
     /// The log is gone.
     pub(super) fn forget(&mut self) {
-        *self = Self { deleted: true, ..Self::default() };
+        *self = Self { gone: true, again: true, ..Self::default() };
+    }
+
+    /// Of a log that begins anew, where.
+    fn find_the_begin(&mut self, disk: &SimulatedDisk) {
+        let names = disk.walk("events").into_iter().flatten().flatten();
+        let number = |name: String| name.strip_suffix(".ndjson")?.parse().ok();
+        if let Some(first) = names.filter_map(number).min() {
+            let first: u64 = first;
+            *self = Self { segment: first, seq: first.saturating_sub(1), again: true, ..Self::default() };
+        }
     }
 
     fn path(segment: u64) -> String {
@@ -51,6 +63,9 @@ impl Tail {
     /// The whole lines that have come since, each without its break.
     fn read(&mut self, disk: &SimulatedDisk) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
+        if self.gone {
+            self.find_the_begin(disk);
+        }
         loop {
             let path = Self::path(self.segment);
             let bytes = disk
@@ -78,10 +93,7 @@ impl Tail {
 impl<L: Law> Directory<L> {
     /// What the log has got since it was last looked at.
     pub(super) fn read_log(&mut self, watch: &mut Watch<'_>) {
-        if self.tail.deleted {
-            return;
-        }
-        for line in self.tail.read(&self.disk) {
+        for line in self.tail.read(&self.onlooker) {
             let Some(logged) = Logged::read(&line) else {
                 let how = "the event log has a line that is none of the hub's";
                 return watch.judge.note(Some(Breach::of(Rule::S10, how)));
@@ -105,35 +117,34 @@ impl<L: Law> Directory<L> {
     pub(super) fn verify_log(&mut self, watch: &mut Watch<'_>) {
         let kept = self.tail.sha256.map(|sha256| Checkpoint { seq: self.tail.seq, sha256 });
         let checkpoints: Vec<Checkpoint> = kept.into_iter().collect();
-        match verify(&self.disk, &checkpoints) {
+        match verify(&self.onlooker, &checkpoints) {
             // Lines that are missing are written afterwards, and marked.
             Ok(Verified { recovered: 1.., .. }) => {
                 watch.reached.note(Case::LogRecovered);
                 let how = "the hub missed lines of the event log that nobody had removed";
-                watch.judge.note((!self.tail.deleted).then_some(Breach::of(Rule::S10, how)));
+                watch.judge.note((!self.tail.again).then_some(Breach::of(Rule::S10, how)));
             }
-            // A disk that cannot be read now says nothing about the log.
-            Ok(_) | Err(NotWhole::Unreadable(_)) => {}
-            Err(NotWhole::Fault(fault)) => {
+            Ok(_) => {}
+            Err(fault @ (NotWhole::Fault(_) | NotWhole::Unreadable(_))) => {
                 watch.story.tell(|| self.line(None, tells("finds", [("log", fault.to_string())])));
                 let how = "after a restart the event log is not what it was, line by line";
                 watch.judge.note(Some(Breach::of(Rule::S10, how)));
             }
         }
-        if !self.tail.deleted {
+        if !self.tail.gone {
             self.find_the_place();
         }
     }
 
     /// Where the last line that was read ends now: its segment may have been begun anew.
     fn find_the_place(&mut self) {
-        let Ok(all) = lines(&self.disk) else { return };
+        let Ok(all) = lines(&self.onlooker) else { return };
         let mut segment = None;
         for line in all.flatten() {
             if line.seq > self.tail.seq {
                 break;
             }
-            let starts = self.disk.about(&Tail::path(line.seq)).ok().flatten().is_some();
+            let starts = self.onlooker.about(&Tail::path(line.seq)).ok().flatten().is_some();
             let len = line.write().len() as u64 + 1;
             segment = match segment {
                 Some((number, offset)) if !starts => Some((number, offset + len)),

@@ -1,6 +1,6 @@
 //! Death and recovery: what a crash may leave, and what the hub that begins again must know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use handoff_hub::disk::Disk as _;
 use handoff_hub::disk::simulated::SimulatedDisk;
@@ -50,6 +50,7 @@ impl<L: Law> Directory<L> {
     pub(super) fn die(&mut self, death: Death, watch: &mut Watch<'_>) {
         let Some(process) = self.process.take() else { return };
         process.disk.crash();
+        self.ended = self.latest();
         let Process { relay, disk, operations, held, .. } = process;
         drop(relay);
         let (mut gone, mut unfinished) = (Vec::new(), Vec::new());
@@ -109,6 +110,7 @@ impl<L: Law> Directory<L> {
             watch.story.tell(|| self.line(None, tells("loses", [("what", lost.join("; "))])));
         }
         watch.reached.note(Case::PowerCut);
+        watch.judge.dates_lost();
         self.replace_disk(&image);
         // The machine's new disk is well.
         (self.ill, self.reads_fail, self.flushes_fail) = (false, false, false);
@@ -169,25 +171,26 @@ impl<L: Law> Directory<L> {
         for (time, decided) in std::mem::take(&mut self.limbo) {
             limbo.entry(decided.next.id).or_default().push((time, decided));
         }
-        let known: Vec<HandoffId> = watch.judge.books().keys().copied().collect();
-        let all: Vec<HandoffId> =
-            known.iter().copied().chain(limbo.keys().copied().filter(|id| !known.contains(id))).collect();
+        let mut all: BTreeSet<HandoffId> = watch.judge.books().keys().copied().collect();
+        all.extend(limbo.keys());
+        all.extend(self.files().into_keys());
         for id in all {
             let Some(process) = &mut self.process else { return };
-            let found = match process.relay.on_record(&id) {
-                Ok(found) => found.map(|record| as_on_disk(&record)),
-                // A disk that cannot be read now says nothing about the handoff.
-                Err(_) => {
-                    self.limbo.extend(limbo.remove(&id).unwrap_or_default());
-                    continue;
-                }
+            // This is no request of anybody's.
+            process.disk.spare(true);
+            let found = process.relay.on_record(&id);
+            process.disk.spare(false);
+            let Ok(found) = found else {
+                let how = "after a restart the hub cannot make out what there is on record";
+                return watch.judge.note(Some(Breach::of(Rule::S7, how)));
             };
+            let found = found.map(|record| as_on_disk(&record));
             let booked = watch.judge.books().get(&id).map(as_on_disk);
             if found == booked {
                 let pending = format!("handoff/{id}.json");
                 if let (Some(record), true) = (booked, self.moved.contains(&id))
                     && record.status() == Status::Pending
-                    && self.disk.about(&pending).is_ok_and(|about| about.is_some())
+                    && self.onlooker.about(&pending).is_ok_and(|about| about.is_some())
                 {
                     self.moved.remove(&id);
                     watch.judge.moved_back(&record);
@@ -204,6 +207,8 @@ impl<L: Law> Directory<L> {
             }
             match (found, booked) {
                 (Some(found), None) if found.status() == Status::Pending => self.arrived(&found, watch),
+                // It was dropped, and moved on; the hub is about to take note.
+                (Some(_), None) if watch.judge.is_dropped(&id) => {}
                 (Some(found), _) => {
                     watch.story.tell(|| {
                         let record = text::record(&self.cast, &found);
@@ -244,9 +249,9 @@ impl<L: Law> Directory<L> {
         booked: &handoff_kernel::record::Record<handoff_kernel::ident::Wire>,
         watch: &mut Watch<'_>,
     ) {
-        let (retain, now) = (self.setup.retain, self.latest());
+        let (retain, now) = (self.setup.retain, self.ended);
         let due = judge::removed_in_time(booked, retain, now).is_none();
-        if self.dropped.contains(id) && booked.status() == Status::Pending {
+        if self.cut_off && self.dropped.contains(id) && booked.status() == Status::Pending {
             // What a same-host agent has not made durable is its own affair: nobody was told that it was started.
             watch.judge.vanished(id);
             watch.coverage.knows(id, None);
@@ -270,10 +275,10 @@ impl<L: Law> Directory<L> {
     fn files_of(&self, id: &HandoffId) -> Vec<String> {
         let mut files = Vec::new();
         for directory in ["handoff", "claimed", "archive", "rejected", "quarantine"] {
-            let names = self.disk.walk(directory).into_iter().flatten().flatten();
+            let names = self.onlooker.walk(directory).into_iter().flatten().flatten();
             for name in names.filter(|name| name.starts_with(id.as_str())) {
                 let file = format!("{directory}/{name}");
-                let why = self.disk.read(&file, 512).ok().flatten().filter(|_| name.ends_with(".why"));
+                let why = self.onlooker.read(&file, 512).ok().flatten().filter(|_| name.ends_with(".why"));
                 files.push(why.map_or_else(
                     || file.clone(),
                     |why| format!("{file} ({})", String::from_utf8_lossy(&why.bytes).trim()),
@@ -283,13 +288,11 @@ impl<L: Law> Directory<L> {
         files
     }
 
-    /// Looks through the directories: each handoff is in one place.
-    pub(super) fn locate(&mut self, watch: &mut Watch<'_>) {
+    /// Where each handoff's files lie.
+    fn files(&self) -> BTreeMap<HandoffId, Vec<Status>> {
         let mut found: BTreeMap<HandoffId, Vec<Status>> = BTreeMap::new();
         for (status, directory) in PLACES {
-            let Ok(names) = self.disk.walk(directory) else { return };
-            for name in names {
-                let Ok(name) = name else { return };
+            for name in self.onlooker.walk(directory).into_iter().flatten().flatten() {
                 let stem = name.strip_suffix(".json").unwrap_or_default();
                 let id = stem.split('~').next().unwrap_or_default();
                 if let Ok(id) = HandoffId::parse(id) {
@@ -297,8 +300,15 @@ impl<L: Law> Directory<L> {
                 }
             }
         }
-        let known: Vec<HandoffId> = watch.judge.books().keys().copied().collect();
-        for id in known {
+        found
+    }
+
+    /// Looks through the directories: each handoff is in one place, and nothing is there that nobody knows of.
+    pub(super) fn locate(&self, watch: &mut Watch<'_>) {
+        let found = self.files();
+        let mut all: BTreeSet<HandoffId> = watch.judge.books().keys().copied().collect();
+        all.extend(found.keys());
+        for id in all {
             watch.judge.located(&id, found.get(&id).map_or(&[], Vec::as_slice));
         }
     }

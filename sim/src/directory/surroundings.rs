@@ -8,7 +8,7 @@ use handoff_kernel::ident::HandoffId;
 use handoff_kernel::law::Law;
 use handoff_spec::trace::{self, Line};
 
-use super::{Directory, ROOMY};
+use super::{Directory, ROOMY, onlooker};
 use crate::act::{Deed, Ill, Trouble};
 use crate::cast::on_the_wire;
 use crate::reached::Case;
@@ -40,41 +40,41 @@ impl<L: Law> Directory<L> {
             let event = trace::Event::Tells { does: does.to_owned(), with };
             Line::at(self.truth.now(), "neighbour", None, event)
         });
-        let early = self.process.is_none() && (self.cut_off || !self.limbo.is_empty());
         let done = match deed {
-            // Until a hub that died in the middle of something has begun again, files may lie where they lay before, or be
-            // on their way. Whoever moves one then moves what the hub has moved already: the hub is to be started first
-            // (docs/operations.md).
-            Deed::Claims(_) | Deed::Completes(_) | Deed::Rejects(_) if early => {
+            // After a power cut files may lie where they lay before the hub's last transitions. Whoever moves one then moves
+            // what the hub has moved already: the hub is to be started first (docs/operations.md).
+            Deed::Claims(_) | Deed::Completes(_) | Deed::Rejects(_)
+                if self.process.is_none() && self.cut_off =>
+            {
                 Err(io::ErrorKind::WouldBlock.into())
             }
-            Deed::Drops(said) => self.drop_file(said),
+            Deed::Drops(said) => self.drop_file(said, watch),
             Deed::Claims(id) => {
                 self.disk.rename(&format!("handoff/{id}.json"), &format!("claimed/{id}.json"))
             }
             Deed::Completes(id) => self.finish(id, "archive"),
-            Deed::Rejects(id) => {
-                let rejected = format!("rejected/{id}.json");
-                self.disk
-                    .rename(&format!("handoff/{id}.json"), &rejected)
-                    .or_else(|_| self.finish(id, "rejected"))
-            }
+            Deed::Rejects(id) => self.finish(id, "rejected"),
             Deed::DeletesLog => self.delete_log(watch),
         };
         if done.is_ok() {
             watch.reached.deed(deed);
-            if let Deed::Claims(id) | Deed::Rejects(id) = deed {
+            if let Deed::Claims(id) | Deed::Completes(id) | Deed::Rejects(id) = deed {
                 watch.judge.moved(id);
                 self.moved.insert(*id);
             }
         }
     }
 
-    /// A same-host agent finishes what it has claimed itself by renaming it on, whatever the hub has made of its name.
+    /// A same-host agent moves what is pending straight to its end, or what it has claimed itself, whatever the hub has made
+    /// of its name.
     fn finish(&self, id: &HandoffId, directory: &str) -> io::Result<()> {
-        let to = format!("{directory}/{id}.json");
-        let anonymous = format!("{id}~~");
         let own = format!("{id}.json");
+        let to = format!("{directory}/{own}");
+        let pending = self.disk.rename(&format!("handoff/{own}"), &to);
+        if !matches!(&pending, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            return pending;
+        }
+        let anonymous = format!("{id}~~");
         for name in self.disk.walk("claimed")? {
             let name = name?;
             if name == own || name.starts_with(&anonymous) {
@@ -84,7 +84,7 @@ impl<L: Law> Directory<L> {
         Err(io::ErrorKind::NotFound.into())
     }
 
-    fn drop_file(&self, said: &trace::Artifact) -> io::Result<()> {
+    fn drop_file(&self, said: &trace::Artifact, watch: &mut Watch<'_>) -> io::Result<()> {
         let made = self.cast.artifact(said).map_err(io::Error::other)?;
         let aside = format!("aside-{}", said.handoff);
         let file = self.disk.open(&aside, Mode::Create)?;
@@ -92,9 +92,11 @@ impl<L: Law> Directory<L> {
         file.write_all_at(0, &made.bytes)?;
         // Long enough ago that no clock of this machine is ever before it: a file that is dated ahead counts as having
         // arrived now, and after a restart that may be another now.
-        let ago = 2 * self.setup.epsilon + 1;
-        file.set_modified(on_the_wire(self.truth.now().saturating_sub(ago)))?;
-        self.disk.rename(&aside, &format!("handoff/{}.json", said.handoff))
+        let dated = on_the_wire(self.truth.now().saturating_sub(2 * self.setup.epsilon + 1));
+        file.set_modified(dated)?;
+        self.disk.rename(&aside, &format!("handoff/{}.json", said.handoff))?;
+        watch.judge.dropped(&made.start.id, made.start.digest, dated);
+        Ok(())
     }
 
     fn delete_log(&mut self, watch: &mut Watch<'_>) -> io::Result<()> {
@@ -169,6 +171,7 @@ impl<L: Law> Directory<L> {
     /// The disk that a machine comes up with.
     pub(super) fn replace_disk(&mut self, image: &Image) {
         self.disk = image.disk();
+        self.onlooker = onlooker(&self.disk);
         self.disk.set_capacity(ROOMY);
         self.disk.set_background(Background::AfterPolls(1));
         self.disk.set_now(on_the_wire(self.truth.now()));

@@ -124,8 +124,10 @@ impl<L: Law> Directory<L> {
                     (false, true) => Case::PollWaits,
                     (false, false) => Case::PollEmpty,
                 });
-                // One whose file cannot be read holds up nobody else, and is not shown.
-                if !self.reads_fail {
+                if self.reads_fail {
+                    // One whose file cannot be read holds up nobody else, and is not shown.
+                    watch.judge.polled_in_part(&target, shown.as_ref(), now);
+                } else {
                     watch.judge.polled(&target, shown.as_ref(), now);
                 }
                 watch.story.tell(|| {
@@ -136,6 +138,8 @@ impl<L: Law> Directory<L> {
             // What it has not made durable may be gone: it tells again, when it begins again, of what is not.
             Told::Arrived { .. } if process.down || process.disk.is_dead() => {}
             Told::Arrived { record } => self.arrived(&record, watch),
+            // It is not certain that its name is gone: the hub that begins again finds out.
+            Told::Pruned { .. } if process.down || process.disk.is_dead() => {}
             Told::Pruned { handoff } => {
                 watch.reached.note(Case::Pruned);
                 watch.judge.pruned(&handoff, self.setup.retain, self.latest());
@@ -154,7 +158,7 @@ impl<L: Law> Directory<L> {
         self.dropped.insert(record.id);
         watch.judge.arrived(record);
         let lies = format!("handoff/{}.json", record.id);
-        if self.moved.contains(&record.id) && self.disk.about(&lies).is_ok_and(|about| about.is_none()) {
+        if self.moved.contains(&record.id) && self.onlooker.about(&lies).is_ok_and(|about| about.is_none()) {
             // It was moved on before the hub had seen it come.
             watch.judge.moved(&record.id);
         }

@@ -15,6 +15,8 @@ pub(super) struct Process {
     /// How many it may begin.
     pub(super) dies_at: Option<u64>,
     pub(super) dead: bool,
+    /// Nothing that is to fail fails for it, or counts its calls.
+    pub(super) spared: bool,
     watches: BTreeSet<String>,
     hints: Hints,
 }

@@ -137,6 +137,9 @@ impl State {
         if self.processes[process].dead {
             return Err(dead());
         }
+        if self.processes[process].spared {
+            return Ok(None);
+        }
         let fault =
             self.faults.iter_mut().find_map(|fault| fault.strikes(call, name).then_some(fault.failure));
         self.faults.retain(|fault| fault.times > 0);
