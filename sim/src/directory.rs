@@ -8,7 +8,7 @@
 
 mod log;
 mod recovery;
-mod surroundings;
+pub(crate) mod surroundings;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use handoff_spec::trace::{Artifact, Ask, Event, RecordText, StatusText, Trace};
+use handoff_spec::trace::{Artifact, Ask, Event, Trace};
 
 use super::script::{AT, Act, BEFORE, Cue, Place};
+use crate::directory::surroundings::{CAME_TO, NOTHING};
 use crate::plan;
 
 /// The word of a drop.
@@ -23,7 +24,7 @@ pub(super) const WORDS: [&str; 6] = [DROPS, "arrives", "claims", "completes", "r
 pub(super) enum Moves {
     /// From `handoff/` to `claimed/`.
     Claims,
-    /// From `claimed/`, if it was claimed anonymously, to `archive/`.
+    /// From `handoff/`, or from `claimed/`, if it was claimed anonymously, to `archive/`.
     Completes,
     /// From `handoff/`, or from there, to `rejected/`.
     Rejects,
@@ -42,11 +43,8 @@ impl Moves {
     /// Whether it is a move of a file that lies there.
     pub(super) const fn takes(self, lies: Option<Lies>) -> bool {
         match (self, lies) {
-            (Self::Claims | Self::Rejects, Some(Lies::Pending))
-            | (Self::Completes | Self::Rejects, Some(Lies::Anonymous)) => true,
-            (Self::Claims, Some(Lies::Anonymous)) | (Self::Completes, Some(Lies::Pending)) | (_, None) => {
-                false
-            }
+            (_, Some(Lies::Pending)) | (Self::Completes | Self::Rejects, Some(Lies::Anonymous)) => true,
+            (Self::Claims, Some(Lies::Anonymous)) | (_, None) => false,
         }
     }
 
@@ -100,7 +98,7 @@ pub(super) fn cues(
         reader.line(at, line.time, line.clock, &line.event).map_err(|why| format!("line {at}: {why}"))?;
     }
     if reader.failed > 0 {
-        left_out.insert("what a same-host agent would have moved lay elsewhere", reader.failed);
+        left_out.insert("what a same-host agent would have done came to nothing", reader.failed);
     }
     Ok(reader.cues)
 }
@@ -118,12 +116,6 @@ fn epsilon(trace: &Trace) -> Result<u64, String> {
 struct Reader {
     epsilon: u64,
     is_down: bool,
-    /// The hub that is down left something behind that it had begun, or the power was cut: nobody moves anything before
-    /// the next one has begun (docs/operations.md).
-    is_open: bool,
-    is_cut_off: bool,
-    /// Where files lie.
-    lie: BTreeMap<String, Lies>,
     dropped: BTreeMap<String, Dropped>,
     /// Moves that the trace's hub has not taken note of yet, by where their cues are.
     unnoted: BTreeMap<(String, Moves), usize>,
@@ -137,17 +129,9 @@ impl Reader {
         if let Event::Crashes { .. } = event {
             self.is_down = true;
         } else if *event == Event::Restarts {
-            (self.is_down, self.is_open, self.is_cut_off) = (false, false, false);
+            self.is_down = false;
         } else if let Event::Tells { does, with } = event {
             return self.tells(at, time, clock, does, with);
-        } else if let Event::Effect { took_effect: true, record: Some(record), .. }
-        | Event::Follows { took_effect: true, record: Some(record), .. } = event
-        {
-            self.is_written(record);
-        } else if let Event::Effect { may_follow: true, .. } = event {
-            self.is_open = true;
-        } else if let Event::Prunes { handoff } = event {
-            self.lie.remove(handoff);
         } else if let Event::Begins { handoff, command, asker: None, .. } = event {
             let along = match command {
                 Ask::Accept { .. } => Moves::Claims,
@@ -166,26 +150,6 @@ impl Reader {
         Ok(())
     }
 
-    fn is_written(&mut self, record: &RecordText) {
-        let lies = match &record.state {
-            StatusText::Pending => Some(Lies::Pending),
-            StatusText::Claimed { claim } if claim.id.is_none() => Some(Lies::Anonymous),
-            StatusText::Claimed { .. }
-            | StatusText::Completed { .. }
-            | StatusText::Declined { .. }
-            | StatusText::Expired { .. }
-            | StatusText::ClaimExpired { .. } => None,
-        };
-        self.lies(&record.handoff, lies);
-    }
-
-    fn lies(&mut self, handoff: &str, lies: Option<Lies>) {
-        match lies {
-            Some(lies) => self.lie.insert(handoff.to_owned(), lies),
-            None => self.lie.remove(handoff),
-        };
-    }
-
     fn tells(
         &mut self,
         at: usize,
@@ -194,6 +158,10 @@ impl Reader {
         does: &str,
         with: &BTreeMap<String, String>,
     ) -> Result<(), String> {
+        if with.get(CAME_TO).is_some_and(|came_to| came_to == NOTHING) {
+            self.failed += 1;
+            return Ok(());
+        }
         let handoff = || with.get("handoff").cloned().ok_or_else(|| format!("{does} what is not told"));
         // No clock of the trace's host is behind this.
         let clock = clock.unwrap_or_else(|| time.saturating_sub(self.epsilon));
@@ -201,7 +169,6 @@ impl Reader {
             DROPS => {
                 let artifact = plan::dropped(with)?;
                 let handoff = artifact.handoff.clone();
-                self.lies(&handoff, Some(Lies::Pending));
                 self.dropped.insert(handoff.clone(), Dropped { artifact, at: time });
                 if self.is_down {
                     self.lands(&handoff, (at, AT, at), clock);
@@ -210,10 +177,6 @@ impl Reader {
             }
             "arrives" => {
                 self.lands(&handoff()?, (at, AT, at), clock);
-                return Ok(());
-            }
-            "dies" | "is_doomed" => {
-                self.is_cut_off |= with.get("how").is_some_and(|how| how.starts_with("power cut"));
                 return Ok(());
             }
             "deletes_log" => {
@@ -226,12 +189,6 @@ impl Reader {
             _ => return Ok(()),
         };
         let handoff = handoff()?;
-        let is_early = self.is_down && (self.is_open || self.is_cut_off);
-        if is_early || !along.takes(self.lie.get(&handoff).copied()) {
-            self.failed += 1;
-            return Ok(());
-        }
-        self.lies(&handoff, along.leads_to());
         self.lands(&handoff, (at, BEFORE, at), clock);
         self.unnoted.insert((handoff.clone(), along), self.cues.len());
         self.cue((at, AT, at), clock, Deed::Moves { along, handoff, noted: None });

@@ -9,11 +9,17 @@ use handoff_kernel::law::Law;
 use handoff_spec::trace::{self, Line};
 
 use super::{Directory, ROOMY, onlooker};
-use crate::act::{Deed, Ill, Trouble};
+use crate::act::{Deed, Ill, Trouble, Words};
 use crate::cast::on_the_wire;
 use crate::reached::Case;
 use crate::stage::Watch;
 use crate::story::tells;
+
+/// The word by which a trace says of a deed what it came to, if that is not what was wanted.
+pub(crate) const CAME_TO: &str = "came_to";
+
+/// There was no such file, or the disk failed.
+pub(crate) const NOTHING: &str = "nothing";
 
 impl<L: Law> Directory<L> {
     pub(super) fn deed(&mut self, deed: &Deed, watch: &mut Watch<'_>) {
@@ -35,11 +41,6 @@ impl<L: Law> Directory<L> {
             Deed::Rejects(handoff) => ("rejects", vec![("handoff", handoff.to_string())]),
             Deed::DeletesLog => ("deletes_log", vec![]),
         };
-        watch.story.tell(|| {
-            let with = with.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            let event = trace::Event::Tells { does: does.to_owned(), with };
-            Line::at(self.truth.now(), "neighbour", None, event)
-        });
         let done = match deed {
             // After a power cut files may lie where they lay before the hub's last transitions. Whoever moves one then moves
             // what the hub has moved already: the hub is to be started first (docs/operations.md).
@@ -56,6 +57,14 @@ impl<L: Law> Directory<L> {
             Deed::Rejects(id) => self.finish(id, "rejected"),
             Deed::DeletesLog => self.delete_log(watch),
         };
+        watch.story.tell(|| {
+            let mut with: Words = with.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            if done.is_err() {
+                with.insert(CAME_TO.to_owned(), NOTHING.to_owned());
+            }
+            let event = trace::Event::Tells { does: does.to_owned(), with };
+            Line::at(self.truth.now(), "neighbour", None, event)
+        });
         if done.is_ok() {
             watch.reached.deed(deed);
             if let Deed::Claims(id) | Deed::Completes(id) | Deed::Rejects(id) = deed {

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use handoff_kernel::command::Command;
 use handoff_kernel::ident::{HandoffId, Wire};
 use handoff_kernel::law::Law;
-use handoff_kernel::record::{Claim, Record, State};
+use handoff_kernel::record::{Claim, Record, State, Status};
 use handoff_kernel::time::Time;
 use handoff_spec::trace::Artifact;
 
@@ -94,12 +94,10 @@ impl<L: Law> Play<'_, L> {
             Moves::Rejects => "rejected",
         });
         let to = to.join(format!("{id}.json"));
-        if along != Moves::Completes {
-            match fs::rename(data.join("handoff").join(format!("{id}.json")), &to) {
-                Ok(()) => return Ok(Some(Lies::Pending)),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Err(_) => {}
-            }
+        match fs::rename(data.join("handoff").join(format!("{id}.json")), &to) {
+            Ok(()) => return Ok(Some(Lies::Pending)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
         }
         if along == Moves::Claims {
             return Ok(None);
@@ -178,22 +176,24 @@ impl<L: Law> Play<'_, L> {
                     let Some(record) = self.oracle.record(&id) else { continue };
                     let (by, author) = (record.target, record.author);
                     self.attempts += 1;
-                    let command = match along {
-                        Moves::Claims => {
-                            Command::Accept { by, claim_id: None, attempt: self.attempts, receipt: None }
-                        }
-                        Moves::Completes => {
-                            Command::Complete { by, claim_id: None, result: None, receipt: None }
-                        }
+                    let accept = Command::Accept { by, claim_id: None, attempt: self.attempts, receipt: None };
+                    let complete = Command::Complete { by, claim_id: None, result: None, receipt: None };
+                    let commands = match along {
+                        Moves::Claims => vec![accept],
+                        // Straight to its end is a claim and its end.
+                        Moves::Completes if record.status() == Status::Pending => vec![accept, complete],
+                        Moves::Completes => vec![complete],
                         Moves::Rejects => {
-                            Command::Reject { by, claim_id: None, reason: REASON.into(), receipt: None }
+                            vec![Command::Reject { by, claim_id: None, reason: REASON.into(), receipt: None }]
                         }
                     };
                     if noted.map(|at| self.cast.time(at)) != Some(self.oracle.now()) {
                         self.apart.insert(id, NOTED_APART);
                     }
-                    let asked = self.oracle.ask(id, command);
-                    self.swept(&asked);
+                    for command in commands {
+                        let asked = self.oracle.ask(id, command);
+                        self.swept(&asked);
+                    }
                     moved.push((id, author));
                 }
             }
