@@ -274,6 +274,59 @@ fn a_binary_that_is_not_built_for_tests_is_refused_with_the_command_that_builds_
     assert!(err.ends_with(builds), "{err}");
 }
 
+/// Looks like a hub that is built for tests, and is none: whatever is played on it fails.
+fn no_hub(directory: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let hub = directory.join("no-hub");
+    fs::write(&hub, "#!/bin/sh\n[ \"$2\" = --help ] && echo '  --test-clock <MILLIS>' || exit 9\n").unwrap();
+    fs::set_permissions(&hub, fs::Permissions::from_mode(0o755)).unwrap();
+    hub
+}
+
+#[test]
+fn traces_that_do_not_conform_are_counted_and_written_by_the_names_of_their_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let (hub, traces, out) =
+        (no_hub(directory.path()), directory.path().join("traces"), directory.path().join("out"));
+    // Both break the same rule, and so have the same name in them.
+    let runs = ["run", "--seed", "0", "--runs", "2", "--profile", "directory", "--law", "everybody_wins"];
+    let (code, said, _) = sim(&[&runs[..], &["--out", text(&traces)]].concat());
+    assert_eq!(code, 1, "{said}");
+    let names = |of: &Path| -> Vec<_> {
+        let mut names: Vec<_> = fs::read_dir(of).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&traces).len(), 2, "{said}");
+    let conform = [
+        "conform",
+        "--hub-binary",
+        text(&hub),
+        "--traces",
+        text(&traces),
+        "--out",
+        text(&out),
+        "--fresh",
+        "1",
+    ];
+    let (code, said, err) = sim(&conform);
+    assert_eq!(code, 1, "{said}{err}");
+    let mut all = names(&traces);
+    all.push("fresh-seed-1.ndjson".into());
+    assert_eq!(names(&out), all, "{said}");
+    for name in ["directory-everybody_wins-seed-0", "directory-everybody_wins-seed-1", "fresh-seed-1"] {
+        assert!(said.contains(&format!("NOT {name}: ")), "{said}");
+    }
+    assert!(said.contains("\n3 traces, 3 of them NOT as the kernel's; in the others 0 requests, "), "{said}");
+    assert!(said.ends_with("\n3 not as the kernel's\n"), "{said}");
+    // One that cannot be written hides none that does not conform.
+    fs::remove_dir_all(&out).unwrap();
+    fs::create_dir_all(out.join("fresh-seed-1.ndjson")).unwrap();
+    let (code, again, err) = sim(&conform);
+    assert_eq!(code, 1, "{again}{err}");
+    assert!(again.contains("NOT fresh-seed-1: ") && err.contains("fresh-seed-1.ndjson"), "{again}{err}");
+}
+
 #[test]
 fn a_trace_whose_world_cannot_be_is_refused_by_everybody_in_the_same_words() {
     let directory = tempfile::tempdir().unwrap();
