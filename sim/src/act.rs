@@ -324,6 +324,13 @@ const MOST_HUBS: usize = 64;
 /// No disk writes more bytes at once, whole or not at all.
 const MOST_BLOCK: u64 = 1 << 20;
 
+/// No journal and no segment has more bytes than this: a hub takes the space of its journal when it begins, and no disk
+/// here has more.
+const MOST_FILE: u64 = 1 << 26;
+
+/// No clock goes faster or slower than this, in parts of a million: twice as fast, or not at all.
+const MOST_DRIFT: i64 = 1_000_000;
+
 /// What a trace says of a set-up.
 pub type Words = BTreeMap<String, String>;
 
@@ -391,8 +398,19 @@ impl Setup {
             }
             other => return Err(format!("hubs stand on directory or several, and not on {other:?}")),
         };
-        let drift: Result<Vec<i64>, _> =
-            words.get("drift").map_or("", String::as_str).split_whitespace().map(str::parse).collect();
+        let drift: String = needed(words, "drift")?;
+        let drift: Result<Vec<i64>, _> = drift.split_whitespace().map(str::parse).collect();
+        let drift = drift.map_err(|_| "drift is no list of numbers".to_owned())?;
+        let count = match hubs {
+            Hubs::Directory => 1,
+            Hubs::Several(hubs) => hubs,
+        };
+        if drift.len() != count {
+            return Err(format!("drift has one number for each hub, {count}, and not {}", drift.len()));
+        }
+        if let Some(wild) = drift.iter().find(|drift| !(-MOST_DRIFT..=MOST_DRIFT).contains(*drift)) {
+            return Err(format!("a drift is {} to {MOST_DRIFT} in a million, and not {wild}", -MOST_DRIFT));
+        }
         let slip = match words.get("slip") {
             None => None,
             Some(name) => {
@@ -404,15 +422,19 @@ impl Setup {
         if !(1..=MOST_BLOCK).contains(&block_bytes) {
             return Err(format!("a block of a disk has 1 to {MOST_BLOCK} bytes, and not {block_bytes}"));
         }
+        let file = |name| match needed(words, name)? {
+            bytes @ 1..=MOST_FILE => Ok(bytes),
+            bytes => Err(format!("{name} is 1 to {MOST_FILE}, and not {bytes}")),
+        };
         Ok(Self {
             hubs,
             block_bytes,
-            journal_bytes: needed(words, "journal_bytes")?,
-            segment_bytes: needed(words, "segment_bytes")?,
+            journal_bytes: file("journal_bytes")?,
+            segment_bytes: file("segment_bytes")?,
             retain: number(words, "retain")?.map(Millis),
             epsilon: needed(words, "epsilon")?,
             bound: number(words, "bound")?,
-            drift: drift.map_err(|_| "drift is no list of numbers".to_owned())?,
+            drift,
             slip,
         })
     }
@@ -429,10 +451,26 @@ mod tests {
             ("block_bytes", "1048577", "a block of a disk has 1 to 1048576 bytes, and not 1048577"),
             ("hubs", "0", "on directories there is one hub, and not 0"),
             ("hubs", "2", "on directories there is one hub, and not 2"),
+            ("journal_bytes", "0", "journal_bytes is 1 to 67108864, and not 0"),
+            (
+                "journal_bytes",
+                "1152921504606846976",
+                "journal_bytes is 1 to 67108864, and not 1152921504606846976",
+            ),
+            ("segment_bytes", "67108865", "segment_bytes is 1 to 67108864, and not 67108865"),
+            ("drift", "1 2", "drift has one number for each hub, 1, and not 2"),
+            ("drift", "", "drift has one number for each hub, 1, and not 0"),
+            ("drift", "fast", "drift is no list of numbers"),
+            ("drift", "-1000001", "a drift is -1000000 to 1000000 in a million, and not -1000001"),
         ] {
             let mut words = Setup::default().words();
             words.insert(word.to_owned(), value.to_owned());
             assert_eq!(Setup::read(&words), Err(why.to_owned()));
+        }
+        for word in ["hubs", "block_bytes", "journal_bytes", "segment_bytes", "epsilon", "drift"] {
+            let mut words = Setup::default().words();
+            words.remove(word);
+            assert_eq!(Setup::read(&words), Err(format!("{word} is missing")));
         }
         for hubs in ["0", "65", "9000000000000000000"] {
             let mut words = Setup { hubs: Hubs::Several(2), ..Setup::default() }.words();

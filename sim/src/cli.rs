@@ -1,6 +1,8 @@
 //! The command line: what can be asked, and what the exit code says.
 
+use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use handoff_kernel::law::PROTOCOL;
 use handoff_kernel::testing::variant::Variant;
+use handoff_sim::mutants::{Mutant, Tried};
+use handoff_sim::report::counted;
 use handoff_sim::swarm::Profile;
 use handoff_spec::ambient::Stopwatch;
 
@@ -82,12 +86,6 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// `1 seed`, `2 seeds`.
-fn counted(count: impl Into<u64>, what: &str) -> String {
-    let count = count.into();
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// Prints to standard output. Whoever has closed it has read enough.
 fn print(text: &str) -> Result<(), String> {
     match io::stdout().lock().write_all(text.as_bytes()) {
@@ -109,13 +107,63 @@ fn profile(name: &str) -> Result<Profile, String> {
 /// A law as an argument.
 fn law(name: &str) -> Result<Variant, String> {
     handoff_spec::replay::law(name).map_err(|why| {
-        format!("{why}; there is {PROTOCOL:?}, and each fault that `handoff-spec mutants` names")
+        let faults = Mutant::all().into_iter().filter(|mutant| matches!(mutant, Mutant::Law(_)));
+        format!("{why}; there are {}", names(faults))
     })
 }
 
-/// On so many threads, if nobody says.
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// A law, or a slip of the store, as an argument.
+fn tried(name: &str) -> Result<Tried, String> {
+    Tried::named(name).ok_or_else(|| {
+        format!(
+            "there is no law and no slip of the store {name:?}; there are {}",
+            names(Mutant::all().into_iter())
+        )
+    })
+}
+
+/// The protocol, and these.
+fn names(mutants: impl Iterator<Item = Mutant>) -> String {
+    let names: Vec<String> = std::iter::once(PROTOCOL.to_owned()).chain(mutants.map(Mutant::name)).collect();
+    names.join(", ")
+}
+
+/// How many threads, as an argument: more than this only wait for each other.
+fn thread_count() -> impl clap::builder::TypedValueParser<Value = u16> {
+    clap::value_parser!(u16).range(1..=256)
+}
+
+/// On so many threads; if nobody says, on as many as can run at once.
+fn threads(asked: Option<u16>) -> usize {
+    asked.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}
+
+/// The exit code, when all is said that there is to say: that something could not be written weighs less than a rule
+/// that is broken, and is said all the same.
+fn ended(code: u8, written: Result<(), String>) -> Result<u8, String> {
+    match written {
+        Err(why) if code == BROKEN => {
+            eprintln!("handoff-sim: {why}");
+            Ok(code)
+        }
+        Ok(()) | Err(_) => written.map(|()| code),
+    }
+}
+
+/// Whether a directory can be written to, which is made if it is missing: better asked before hours of work than after.
+fn writable_directory(out: &Path) -> Result<(), String> {
+    let failed = |error: io::Error| format!("cannot write into {}: {error}", out.display());
+    fs::create_dir_all(out).map_err(failed)?;
+    // What is made here is gone at once.
+    tempfile::tempfile_in(out).map(drop).map_err(failed)
+}
+
+/// Whether a file can be written. What is there already stays there, and nothing stays where nothing was.
+fn writable_file(file: &Path) -> Result<(), String> {
+    let is_new = !file.exists();
+    let opened = fs::OpenOptions::new().append(true).create(true).open(file);
+    let done = if is_new && opened.is_ok() { fs::remove_file(file) } else { Ok(()) };
+    opened.map(drop).and(done).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
 /// Says on standard error how far something is: a terminal every second, whoever asks for it every ten.
@@ -144,5 +192,28 @@ impl Progress {
 
     fn elapsed(&self) -> Duration {
         self.watch.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_something_can_be_written_is_found_out_without_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, new, deep) =
+            (directory.path().join("file"), directory.path().join("new"), directory.path().join("a/b"));
+        fs::write(&file, "kept").unwrap();
+        assert_eq!(writable_file(&file), Ok(()));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+        assert_eq!((writable_file(&new), new.exists()), (Ok(()), false));
+        assert_eq!(writable_directory(&deep), Ok(()));
+        assert_eq!(fs::read_dir(&deep).unwrap().count(), 0);
+        for why in
+            [writable_file(directory.path()), writable_file(&file.join("x")), writable_directory(&file)]
+        {
+            assert!(why.as_ref().is_err_and(|why| why.starts_with("cannot write")), "{why:?}");
+        }
     }
 }

@@ -39,6 +39,7 @@ use self::play::Play;
 use self::script::{Act, script};
 use self::stage::{Stage, Tokens};
 use crate::chance::Chance;
+use crate::report::counted;
 
 /// The model whose traces the simulator writes.
 pub const SIMULATOR: &str = "simulator";
@@ -58,8 +59,10 @@ const TRACES_A_STAGE: u32 = 100;
 /// What was played, and what was compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Played {
-    /// How many traces.
+    /// How many traces were played, and were as the kernel's.
     pub traces: u64,
+    /// How many were not, or could not be played: nothing else is counted of them.
+    pub failed: u64,
     /// Requests that were sent.
     pub requests: u64,
     /// Answers of the hub that are the kernel's.
@@ -88,6 +91,7 @@ impl Played {
     /// Both together.
     pub fn add(&mut self, other: &Self) {
         self.traces += other.traces;
+        self.failed += other.failed;
         self.requests += other.requests;
         self.answers += other.answers;
         self.told += other.told;
@@ -109,15 +113,21 @@ impl Played {
 
 impl fmt::Display for Played {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { traces, requests, answers, told, lost, duplicates, kills, .. } = self;
-        writeln!(f, "{traces} traces, {requests} requests, {answers} answers as the kernel's")?;
-        writeln!(f, "{told} answers as the trace's own")?;
+        let Self { traces, failed, requests, answers, told, lost, duplicates, kills, .. } = self;
+        write!(f, "{}, ", counted(traces + failed, "trace"))?;
+        if *failed > 0 {
+            write!(f, "{failed} of them NOT as the kernel's; in the others ")?;
+        }
+        writeln!(f, "{}, {} as the kernel's", counted(*requests, "request"), counted(*answers, "answer"))?;
+        writeln!(f, "{} as the trace's own", counted(*told, "answer"))?;
         for (why, many) in &self.apart {
             writeln!(f, "  {many} not: {why}")?;
         }
-        writeln!(f, "{lost} answers lost, {duplicates} repeats, {kills} kills")?;
+        let lost = counted(*lost, "answer");
+        writeln!(f, "{lost} lost, {}, {}", counted(*duplicates, "repeat"), counted(*kills, "kill"))?;
         let [deeds, down] = self.deeds;
-        writeln!(f, "{deeds} files dropped or moved by same-host agents, {down} of them while no hub ran")?;
+        let files = counted(deeds, "file");
+        writeln!(f, "{files} dropped or moved by same-host agents, {down} of them while no hub ran")?;
         for (why, many) in &self.left_out {
             writeln!(f, "  {many} left out: {why}")?;
         }
@@ -125,7 +135,8 @@ impl fmt::Display for Played {
             return Ok(());
         }
         let names = self.without_hub.join(", ");
-        writeln!(f, "{} traces in which nothing reaches a hub: {names}", self.without_hub.len())
+        let without = counted(self.without_hub.len() as u64, "trace");
+        writeln!(f, "{without} in which nothing reaches a hub: {names}")
     }
 }
 
@@ -250,8 +261,8 @@ pub struct Settings {
     pub trouble: Option<u64>,
 }
 
-/// Plays all of these, several at once, and tells of each when it has been played. Gives back what was played without
-/// an error; whoever wants to know of errors listens.
+/// Plays all of these, several at once, and tells of each when it has been played. Gives back what was played, and of
+/// those with an error only how many; whoever wants to know which listens.
 pub fn all(
     traces: impl IntoIterator<Item = Trace, IntoIter: Send>,
     settings: &Settings,
@@ -281,11 +292,32 @@ pub fn all(
         drop(sender);
         for (trace, played) in receiver {
             told(&trace, &played);
-            if let Ok(played) = &played {
-                sum.add(played);
+            match &played {
+                Ok(played) => sum.add(played),
+                Err(_) => sum.failed += 1,
             }
         }
     });
     sum.without_hub.sort();
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_counts_the_traces_that_failed_and_knows_one_from_many() {
+        let played = Played { traces: 1, requests: 1, answers: 2, kills: 1, ..Played::default() };
+        let said = played.to_string();
+        assert!(said.starts_with("1 trace, 1 request, 2 answers as the kernel's\n"), "{said}");
+        assert!(said.contains("0 answers lost, 0 repeats, 1 kill\n"), "{said}");
+        let mut sum = Played { failed: 1, ..Played::default() };
+        sum.add(&Played { failed: 1, ..played });
+        let said = sum.to_string();
+        assert!(
+            said.starts_with("3 traces, 2 of them NOT as the kernel's; in the others 1 request, "),
+            "{said}"
+        );
+    }
 }

@@ -219,7 +219,7 @@ impl<'s, S: Stage> World<'s, S> {
         let mut watch = self.watchers.watch();
         Finale::new(&mut self.stage, &mut watch, &truth, &cast, &self.swarm.setup).run(&open);
         let header = header(self.swarm.setup.configuration(), law);
-        self.watchers.outcome(header, self.steps, self.truth.now() - BEGINS)
+        self.watchers.outcome(header, self.steps, self.truth.now() - BEGINS).cut_off_at(MOST_STEPS)
     }
 
     /// What clients still want to know.

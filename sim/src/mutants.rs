@@ -6,12 +6,13 @@
 pub mod recorded;
 
 use handoff_hub::store::Slip;
-use handoff_kernel::law::Protocol;
+use handoff_kernel::law::{Law as _, Protocol};
 use handoff_kernel::testing::variant::{Fault, Machine, Variant};
 use handoff_spec::model::{Breach, Property};
 
 use crate::act::Setup;
 use crate::live;
+use crate::run::Outcome;
 use crate::swarm::{Profile, Swarm};
 
 /// What is wrong.
@@ -34,6 +35,43 @@ pub struct Found {
     pub runs: u64,
     /// What broke.
     pub breach: Breach,
+}
+
+/// What runs are run under: a law, and perhaps what the directory store lets slip besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tried {
+    /// The law that all hubs decide by.
+    pub law: Variant,
+    /// What the store lets slip.
+    pub slip: Option<Slip>,
+}
+
+impl Tried {
+    /// The law of this name, or the protocol with the slip of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        if let Some(law) = Variant::named(name) {
+            return Some(Self { law, slip: None });
+        }
+        let slip = Slip::ALL.into_iter().find(|slip| format!("{slip:?}").eq_ignore_ascii_case(name))?;
+        Some(Self { slip: Some(slip), ..Self::default() })
+    }
+
+    /// Its name, by which it is found again.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.slip.map_or_else(|| self.law.name(), |slip| format!("{slip:?}"))
+    }
+
+    /// What comes of this under it.
+    #[must_use]
+    pub fn run(&self, swarm: &Swarm, tell: bool) -> Outcome {
+        if self.slip.is_none() {
+            return live::run(&self.law, swarm, tell);
+        }
+        let setup = Setup { slip: self.slip, ..swarm.setup.clone() };
+        live::run(&self.law, &Swarm { setup, ..swarm.clone() }, tell)
+    }
 }
 
 impl Mutant {
@@ -80,14 +118,11 @@ impl Mutant {
     /// What comes of this seed with it.
     #[must_use]
     pub fn breaks(self, seed: u64, profile: Profile) -> Option<Breach> {
-        let swarm = Swarm::draw(seed, profile);
-        match self {
-            Self::Law(fault) => live::run(&Variant::with(fault), &swarm, false).breach,
-            Self::Store(slip) => {
-                let setup = Setup { slip: Some(slip), ..swarm.setup };
-                live::run(&Protocol, &Swarm { setup, ..swarm }, false).breach
-            }
-        }
+        let tried = match self {
+            Self::Law(fault) => Tried { law: Variant::with(fault), slip: None },
+            Self::Store(slip) => Tried { slip: Some(slip), ..Tried::default() },
+        };
+        tried.run(&Swarm::draw(seed, profile), false).breach
     }
 
     /// What this seed breaks with it and does not break without it.
@@ -112,5 +147,35 @@ impl Mutant {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_tried_is_found_by_its_name_whether_it_is_a_law_or_a_slip() {
+        let laws = ["protocol", "everybody_wins", "everybody_wins+grace_ms=5"];
+        let slips = Slip::ALL.map(|slip| format!("{slip:?}"));
+        for name in laws.into_iter().chain(slips.iter().map(String::as_str)) {
+            assert_eq!(Tried::named(name).map(|tried| tried.name()).as_deref(), Some(name));
+        }
+        assert_eq!(Tried::named("protocol"), Some(Tried::default()));
+        let slips = Tried { slip: Some(Slip::CutsTooEarly), ..Tried::default() };
+        assert_eq!(Tried::named("cutstooearly"), Some(slips));
+        assert_eq!(Tried::named("nothing"), None);
+    }
+
+    #[test]
+    fn a_slip_that_is_tried_breaks_what_the_mutant_breaks_and_its_trace_says_so() {
+        let (slip, seed, profile) = (Slip::MiscountsTheArtifact, 0, Profile::Directory);
+        let found = Mutant::Store(slip).breaks(seed, profile);
+        let tried = Tried { slip: Some(slip), ..Tried::default() };
+        let outcome = tried.run(&Swarm::draw(seed, profile), true);
+        assert!(found.is_some());
+        assert_eq!(outcome.breach, found);
+        let trace = outcome.trace.unwrap().to_ndjson();
+        assert!(trace.contains("\"slip\":\"MiscountsTheArtifact\""), "shrink and replay need it");
     }
 }

@@ -40,8 +40,18 @@ pub struct Outcome {
     pub steps: u64,
     /// How much time has passed in it, in milliseconds.
     pub simulated: u64,
+    /// Whether it was ended because it had taken as many steps as a run may: nobody knows what would have come.
+    pub cut_off: bool,
     /// What happened, if somebody wanted to know.
     pub trace: Option<Trace>,
+}
+
+impl Outcome {
+    /// The same of a run that is ended when it has taken so many steps.
+    #[must_use]
+    pub fn cut_off_at(self, most: u64) -> Self {
+        Self { cut_off: self.steps >= most, ..self }
+    }
 }
 
 impl Watchers {
@@ -79,6 +89,21 @@ impl Watchers {
             }
         };
         let trace = story.is_open().then(|| story.trace(header));
-        Outcome { breach, reached, coverage: coverage.into_seen(), steps, simulated, trace }
+        Outcome { breach, reached, coverage: coverage.into_seen(), steps, simulated, cut_off: false, trace }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_cut_off_that_took_as_many_steps_as_it_may() {
+        let watchers = Watchers::new(Judge::new(None), Story::quiet());
+        let outcome = watchers.outcome(crate::story::header("directory", "protocol"), 7, 0);
+        assert!(!outcome.cut_off);
+        let outcome = outcome.cut_off_at(8);
+        assert!(!outcome.cut_off);
+        assert!(outcome.cut_off_at(7).cut_off);
     }
 }

@@ -79,6 +79,8 @@ fn each_fault_is_found_by_a_seed_shrunk_drawn_and_shown_by_a_real_hub_that_has_i
         let (code, said) = conform(&["--law", name, "--held-to", "protocol"]);
         assert_eq!(code, Some(1), "{name} on a real hub: {said}");
         let differs = said.lines().find(|line| line.starts_with("NOT ")).expect("what differs");
+        assert!(differs.starts_with("NOT small: "), "by the name of its file: {differs}");
+        assert!(said.contains("1 trace, 1 of them NOT as the kernel's; "), "{name}: {said}");
         assert!(differs.contains("the hub answers") && differs.contains("the kernel"), "{name}: {differs}");
         let (code, said) = conform(&[]);
         assert!(

@@ -8,7 +8,7 @@ use handoff_sim::swarm::Profile;
 use handoff_spec::coverage::{Deadline, Edge, Kind, Label, Seen, Stage, Truth, Wrote};
 use handoff_spec::profile;
 
-use super::{BROKEN, HOLDS, Progress, counted, print, profile as profile_named, threads};
+use super::{BROKEN, HOLDS, Progress, counted, print, profile as profile_named, thread_count, threads};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -25,8 +25,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     at_least: Option<u8>,
     /// On so many threads
-    #[arg(long, value_name = "T")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "T", value_parser = thread_count())]
+    threads: Option<u16>,
     /// Say on standard error how far it is, at most every 10 seconds; a terminal is told every second anyway
     #[arg(long)]
     progress: bool,
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         "profile", "runs", "of the models: situations, steps of a handoff"
     ))?;
     for profile in profiles {
-        let threads = args.threads.unwrap_or_else(threads);
+        let threads = threads(args.threads);
         let plan = Plan { seed: 0, runs: args.runs, profile, threads, digests: false };
         let report = batch::run(&Protocol, &plan, |done| {
             progress.say(|| format!("{}, {}", profile.name(), counted(done, "run")));
@@ -50,14 +50,14 @@ pub(super) fn run(args: &Args) -> Result<u8, String> {
         });
         row(&truth, profile.name(), report.runs, &report.coverage)?;
         all.merge(&report.coverage);
-        for (seed, breach) in &report.broken {
+        for (seed, failure) in &report.failures() {
             broken += 1;
             let name = profile.name();
-            print(&format!("seed {seed}: {breach}\n  handoff-sim run --seed {seed} --profile {name}\n"))?;
+            print(&format!("seed {seed}: {failure}\n  handoff-sim run --seed {seed} --profile {name}\n"))?;
         }
     }
     if args.profile.is_none() {
-        row(&truth, "together", args.runs * Profile::ALL.len() as u64, &all)?;
+        row(&truth, "together", args.runs.saturating_mul(Profile::ALL.len() as u64), &all)?;
     }
     if args.missing {
         print(&missing(&truth.missing(profile::Profile::Ci, &all)))?;

@@ -8,7 +8,7 @@ use handoff_sim::batch;
 use handoff_sim::mutants::recorded::{self, LIST, Said};
 use handoff_sim::mutants::{Found, Mutant};
 
-use super::{BROKEN, HOLDS, Progress, counted, print, threads};
+use super::{BROKEN, HOLDS, Progress, counted, ended, print, thread_count, threads, writable_file};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,7 +16,7 @@ pub(super) struct Args {
     #[arg(value_name = "FAULT", value_parser = mutant)]
     mutants: Vec<Mutant>,
     /// Look through so many seeds of each profile: first directory, then several, then races
-    #[arg(long, value_name = "K", default_value_t = 300)]
+    #[arg(long, value_name = "K", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// Look for none: hold each line of the committed list (sim/mutants.txt) to its word; fails when one of all is missing there
     #[arg(long, conflicts_with_all = ["mutants", "seeds"])]
@@ -25,8 +25,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "recorded")]
     out: Option<PathBuf>,
     /// On so many threads; what comes out is the same whatever their number
-    #[arg(long, value_name = "T")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "T", value_parser = thread_count())]
+    threads: Option<u16>,
     /// Say on standard error how far it is, at most every 10 seconds; a terminal is told every second anyway
     #[arg(long)]
     progress: bool,
@@ -40,8 +40,9 @@ fn mutant(name: &str) -> Result<Mutant, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8, String> {
+    args.out.as_deref().map_or(Ok(()), writable_file)?;
     let list = recorded::read(LIST).map_err(|why| format!("sim/mutants.txt, {why}"))?;
-    let threads = args.threads.unwrap_or_else(threads);
+    let threads = threads(args.threads);
     if args.recorded { hold(&list, threads) } else { hunt(args, &list, threads) }
 }
 
@@ -99,11 +100,11 @@ fn hunt(args: &Args, list: &[(Mutant, Said<'_>)], threads: usize) -> Result<u8, 
     }
     let alive = found.iter().filter(|(_, hit)| hit.is_none()).count();
     print(&format!("\n{} found, {alive} not found\n", found.len() - alive))?;
-    if let Some(file) = &args.out {
+    let written = args.out.as_ref().map_or(Ok(()), |file| {
         let text = recorded::write(&found, list)?;
-        fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    }
-    Ok(if alive > 0 { BROKEN } else { HOLDS })
+        fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
+    });
+    ended(if alive > 0 { BROKEN } else { HOLDS }, written)
 }
 
 fn line(mutant: Mutant, found: Option<&Found>) -> String {
@@ -117,5 +118,9 @@ fn line(mutant: Mutant, found: Option<&Found>) -> String {
         }
         Mutant::Law(_) | Mutant::Store(_) => String::new(),
     };
-    format!("found {name:<28} {:<9} seed {seed:<4} {:>4} runs  {breach}{other}\n", profile.name(), runs)
+    format!(
+        "found {name:<28} {:<9} seed {seed:<4} {:>9}  {breach}{other}\n",
+        profile.name(),
+        counted(*runs, "run")
+    )
 }

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use handoff_kernel::testing::variant::Variant;
 use handoff_sim::cast::Cast;
+use handoff_sim::conform::SIMULATOR;
 use handoff_sim::plan::Plan;
 use handoff_sim::{picture, replay, shrink};
 use handoff_spec::picture::Diagram;
-use handoff_spec::trace::Trace;
+use handoff_spec::trace::{Header, Trace};
 
-use super::{BROKEN, HOLDS, Progress, TRUNCATED, counted, law, print};
+use super::{BROKEN, HOLDS, Progress, TRUNCATED, counted, law, print, writable_file};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Replay {
@@ -26,7 +28,7 @@ pub(super) struct Shrink {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Try no more plans than this; what is left then may be more than needed, and the exit code is 3
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     tries: u64,
     /// Say on standard error how far it is, at most every 10 seconds; a terminal is told every second anyway
     #[arg(long)]
@@ -59,16 +61,26 @@ pub(super) fn read(file: &Path) -> Result<Trace, String> {
     Trace::parse(&text).map_err(|error| format!("{} is no trace: {error}", file.display()))
 }
 
-fn planned(file: &Path, trace: &Trace) -> Result<Plan, String> {
-    Plan::read(trace, &Cast::default()).map_err(|why| format!("{}: {why}", file.display()))
+/// What is done in it, and under which law.
+fn planned(file: &Path, trace: &Trace) -> Result<(Plan, Variant), String> {
+    let plan = Plan::read(trace, &Cast::default());
+    let plan = plan.and_then(|plan| law(&plan.law).map(|law| (plan, law)));
+    let file = file.display();
+    plan.map_err(|why| match trace.header.model.as_str() {
+        SIMULATOR => format!("{file} is no trace: {why}"),
+        _ => format!("{file}: {why}"),
+    })
 }
 
 /// The same trace, and as much broken, is what is expected: a trace is of one version of the program.
 pub(super) fn replay(args: &Replay) -> Result<u8, String> {
     let trace = read(&args.file)?;
-    let plan = planned(&args.file, &trace)?;
-    let outcome = replay::replay(&plan, &law(&plan.law)?, true);
-    let again = outcome.trace.map(|trace| trace.to_ndjson()).unwrap_or_default();
+    let (plan, law) = planned(&args.file, &trace)?;
+    let outcome = replay::replay(&plan, &law, true);
+    // A trace's name is that of its file, and nothing that happened.
+    let name = &trace.header.name;
+    let named = |again: Trace| Trace { header: Header { name: name.clone(), ..again.header }, ..again };
+    let again = outcome.trace.map(|again| named(again).to_ndjson()).unwrap_or_default();
     let told = trace.to_ndjson();
     let what = outcome.breach.map_or_else(|| "no rule is broken".to_owned(), |breach| breach.to_string());
     print(&format!("{}: {what}\n", counted(plan.acts.len() as u64, "act")))?;
@@ -94,11 +106,13 @@ pub(super) fn replay(args: &Replay) -> Result<u8, String> {
 
 pub(super) fn shrink(args: &Shrink) -> Result<u8, String> {
     let trace = read(&args.file)?;
-    let plan = planned(&args.file, &trace)?;
+    let (plan, law) = planned(&args.file, &trace)?;
+    args.out.as_deref().map_or(Ok(()), writable_file)?;
     let progress = Progress::new(args.progress);
-    let shrunk = shrink::shrink(&plan, &law(&plan.law)?, args.tries, |now| {
+    let shrunk = shrink::shrink(&plan, &law, args.tries, |now| {
         progress.say(|| format!("{} left, {} tried", counted(now.acts as u64, "act"), now.tries));
-    })?;
+    })
+    .map_err(|why| format!("{}: {why}", args.file.display()))?;
     let small = shrunk.trace().ok_or("nothing was written down of what is left: a bug")?;
     let (before, after) = (plan.acts.len(), shrunk.plan.acts.len());
     let breach = shrunk.outcome.breach.map_or_else(String::new, |breach| breach.to_string());
@@ -121,11 +135,14 @@ pub(super) fn shrink(args: &Shrink) -> Result<u8, String> {
 
 pub(super) fn draw(args: &Draw) -> Result<u8, String> {
     let trace = read(&args.file)?;
-    let shown = picture::readable(&trace);
+    if trace.header.model == SIMULATOR {
+        // What nobody can do again nobody is shown as something that was done.
+        planned(&args.file, &trace)?;
+    }
     match args.format {
-        Shape::Text => print(&shown.to_string()),
-        Shape::Svg => print(&Diagram::of(&shown).to_svg()),
-        Shape::Mermaid => print(&Diagram::of(&shown).to_mermaid()),
+        Shape::Text => print(&picture::readable(&trace).to_string()),
+        Shape::Svg => print(&Diagram::of(&picture::drawable(&trace)).to_svg()),
+        Shape::Mermaid => print(&Diagram::of(&picture::drawable(&trace)).to_mermaid()),
     }
     .map(|()| HOLDS)
 }
