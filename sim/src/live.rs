@@ -11,10 +11,11 @@ mod nature;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use handoff_kernel::command::Answer as Told;
 use handoff_kernel::law::Law;
 
 use crate::act::{Act, Asked, Fate, Hubs};
-use crate::cast::Cast;
+use crate::cast::{Cast, in_a_trace};
 use crate::chance::Chance;
 use crate::client::{Client, Lore};
 use crate::clock::TrueTime;
@@ -36,6 +37,9 @@ pub const BEGINS: u64 = 60_000;
 
 /// How often a hub is driven when nothing is foreseen, in milliseconds.
 const NOW_AND_THEN: u64 = 400;
+
+/// Nobody puts off anything for longer, in milliseconds.
+const PUT_OFF: u64 = 10_000;
 
 /// How long a hub waits for the store, in milliseconds.
 const STORE_PATIENCE: u64 = 150;
@@ -508,7 +512,22 @@ impl<'s, S: Stage> World<'s, S> {
         if let Some(Asking { demand, .. }) = self.asking[client].take() {
             self.clients[client].hears(&demand, heard);
         }
-        let wait = self.chance.below(self.swarm.thinks + 1);
+        let wait = self.puts_off(heard).unwrap_or_else(|| self.chance.below(self.swarm.thinks + 1));
         self.after(wait, Event::Wake { client, request: 0 });
+    }
+
+    /// Some put off what they have to do until it is nearly, or just, too late. For how long, if so.
+    fn puts_off(&mut self, heard: &Heard) -> Option<u64> {
+        let deadline = match heard {
+            Heard::Shown(Some((handoff, _))) => self.watchers.judge.books().get(handoff)?.expires_at,
+            Heard::Verdict(Ok(Told::Claimed { claim_expires_at, .. })) => (*claim_expires_at)?,
+            Heard::Shown(None) | Heard::Verdict(_) | Heard::Read(_) | Heard::Unavailable => return None,
+        };
+        let now = self.truth.now();
+        let left = in_a_trace(deadline).checked_sub(now).filter(|left| *left < PUT_OFF)?;
+        let puts_off = self.chance.permille(200);
+        // On its way it takes as long as any message does.
+        let early = self.chance.below(self.swarm.network.most + self.swarm.service + 1);
+        puts_off.then(|| left.saturating_sub(early))
     }
 }

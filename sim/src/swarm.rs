@@ -8,6 +8,7 @@ use handoff_kernel::time::Millis;
 use crate::act::{Hubs, Ill, Setup};
 use crate::chance::Chance;
 use crate::network::Manners;
+use crate::report::counted;
 
 /// Which worlds are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -264,12 +265,15 @@ fn store(chance: &mut Chance) -> Store {
 impl fmt::Display for Swarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, setup, network, befalls, store, clients, handoffs, lives, .. } = self;
+        let many = |count: usize, what: &str| counted(count as u64, what);
         let hubs = match setup.hubs {
             Hubs::Several(hubs) if self.races => {
                 return write!(
                     f,
-                    "seed {seed}: {hubs} hubs on one store, everybody at one of {handoffs} handoffs after the other; {} in 1000 with a time limit; \
+                    "seed {seed}: {} on one store, everybody at one of {} after the other; {} in 1000 with a time limit; \
                      clocks within {} ms; a store that loses {} answers and {} requests, delays {}, fails {}, holds {} in 1000",
+                    many(hubs, "hub"),
+                    counted(*handoffs, "handoff"),
                     self.limited,
                     setup.epsilon,
                     store.loses_answers,
@@ -280,12 +284,16 @@ impl fmt::Display for Swarm {
                 );
             }
             Hubs::Directory => "one hub on directories".to_owned(),
-            Hubs::Several(hubs) => format!("{hubs} hubs on one store"),
+            Hubs::Several(hubs) => format!("{} on one store", many(hubs, "hub")),
         };
         let [authors, targets, strangers] = clients;
         writeln!(
             f,
-            "seed {seed}: {hubs}; {authors} authors, {targets} target instances, {strangers} strangers, up to {handoffs} handoffs"
+            "seed {seed}: {hubs}; {}, {}, {}, up to {}",
+            many(*authors, "author"),
+            many(*targets, "target instance"),
+            many(*strangers, "stranger"),
+            counted(*handoffs, "handoff")
         )?;
         writeln!(
             f,

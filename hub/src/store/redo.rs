@@ -155,6 +155,7 @@ impl Covered<'_> {
             // any more, and the transition comes first.
             let taken = here != m.from && m.lies != Some(here.as_str()) && m.entry >= last;
             if taken || (m.from != m.to && disk.exists(m.to)?) {
+                restore_arrival(disk, &here, m)?;
                 return Ok(open[n..].iter().map(|m| m.entry).collect());
             }
             if here != m.to {
@@ -209,6 +210,20 @@ fn says<D: Disk>(disk: &D, file: &str, m: &Move<'_>) -> io::Result<bool> {
     let Some(contents) = disk.read(file, FILE_LIMIT)? else { return Ok(false) };
     let at = usize::try_from(m.offset).unwrap_or(usize::MAX);
     Ok(contents.bytes.get(at..).is_some_and(|rest| rest.starts_with(m.line.as_bytes())))
+}
+
+/// As long as no line says when a file arrived, its time does; and taking space for this transition's line may have changed
+/// that, before the transition lost.
+fn restore_arrival<D: Disk>(disk: &D, file: &str, m: &Move<'_>) -> io::Result<()> {
+    let Some(contents) = disk.read(file, FILE_LIMIT)? else { return Ok(()) };
+    let bare = contents.bytes.len() as u64 == m.offset;
+    let whole = [&*contents.bytes, m.line.as_bytes()].concat();
+    match line::read(&whole, contents.modified) {
+        Ok(told) if bare && told.artifact_bytes as u64 == m.offset => {
+            disk.open(file, Mode::Write)?.set_modified(told.record.started_at)
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn write_again<D: Disk>(disk: &D, file: &str, m: &Move<'_>, slips: Slips) -> io::Result<()> {

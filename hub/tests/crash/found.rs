@@ -1,9 +1,12 @@
 //! What the simulator has found, each made small: a crash, a clock that is set back, a read that fails, and a same-host
 //! agent that is quicker than the hub.
 
+use std::path::PathBuf;
+
 use handoff_hub::disk::Disk as _;
 use handoff_hub::disk::simulated::{Call, Failure, Fault, Image, SimulatedDisk};
 use handoff_hub::events::verify;
+use handoff_hub::relay::{Config, Relay};
 use handoff_hub::request::{Reply, Request};
 use handoff_hub::store::Options;
 use handoff_kernel::artifact::Artifact;
@@ -249,4 +252,49 @@ fn what_was_finished_just_before_a_kill_is_taken_note_of_afterwards() {
     }
     let told = String::from_utf8(disk.seen().bytes("archive/x.json").unwrap().to_vec()).unwrap();
     assert!(told.contains("completed"), "{told}");
+}
+
+#[test]
+fn a_transition_that_lost_to_a_move_after_a_kill_leaves_the_arrival_as_it_was() {
+    // So long that its first line needs more space than the file has.
+    let bytes = String::from_utf8(artifact("x")).unwrap();
+    let more = "x".repeat(4090 - bytes.len() - "\"\": \"\", ".len());
+    let bytes = bytes.replace("\"hmac\"", &format!("\"{more}\": \"\", \"hmac\"")).into_bytes();
+    assert_eq!(bytes.len(), 4090);
+    let mut lost = 0;
+    for operations in 0..20 {
+        let disk = SimulatedDisk::default();
+        let (hub, clock) = open(&disk, BEGIN, JOURNAL, None);
+        drop(hub);
+        clock.set(after(10));
+        let process = disk.start().unwrap();
+        let own = process.same_process();
+        let config = Config {
+            store: Options { journal_bytes: JOURNAL, ..Options::default() },
+            ..Config::on(PathBuf::from("/data"))
+        };
+        let mut hub: R = Relay::on(process, &config, clock).unwrap();
+        // Long enough before, and with no line of the hub's, so that only the file's time says so.
+        drop_in(&disk, "x", &bytes, BEGIN);
+        disk.set_now(after(10));
+        ask(&mut hub, vec![]);
+        own.crash_at(own.operations() + operations);
+        ask(&mut hub, vec![accept("x", "k")]);
+        own.crash();
+        drop(hub);
+        if disk.clone().rename("handoff/x.json", "claimed/x.json").is_err() {
+            continue;
+        }
+        let (mut hub, _) = open(&disk.seen().disk(), after(20), JOURNAL, None);
+        let told = match ask(&mut hub, vec![get("x")]).remove(0) {
+            Reply::Got(Ok(story)) => story.record,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((told.status(), told.started_at), (Status::Claimed, BEGIN), "after {operations}");
+        lost += 1;
+    }
+    assert_eq!(
+        lost, 4,
+        "before its frame, before that is durable, before the line has its space, before the rename"
+    );
 }

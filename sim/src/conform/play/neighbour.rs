@@ -176,7 +176,8 @@ impl<L: Law> Play<'_, L> {
                     let Some(record) = self.oracle.record(&id) else { continue };
                     let (by, author) = (record.target, record.author);
                     self.attempts += 1;
-                    let accept = Command::Accept { by, claim_id: None, attempt: self.attempts, receipt: None };
+                    let accept =
+                        Command::Accept { by, claim_id: None, attempt: self.attempts, receipt: None };
                     let complete = Command::Complete { by, claim_id: None, result: None, receipt: None };
                     let commands = match along {
                         Moves::Claims => vec![accept],
