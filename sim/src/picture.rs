@@ -6,6 +6,7 @@ use handoff_kernel::rules::Rule;
 use handoff_spec::trace::{Artifact, Ask, Event, Header, Kind, Line, RecordText, StatusText, Trace, Word};
 
 use crate::conform::SIMULATOR;
+use crate::directory::surroundings::CAME_TO;
 use crate::run::SET_UP;
 
 /// The same trace with words for a person. What a hub does because time passes is left out where nothing comes of it
@@ -150,6 +151,12 @@ fn told(line: &Line) -> Option<Line> {
         }
         other => Word::Notes(format!("{}: {}", other.replace('_', " "), list(with))),
     };
+    let event = match event {
+        Word::Notes(deed) if with.contains_key(CAME_TO) => {
+            Word::Notes(format!("{deed}: it came to {}", get(with, CAME_TO)))
+        }
+        other => other,
+    };
     Some(Line { event: event.into(), ..line.clone() })
 }
 
@@ -193,9 +200,15 @@ mod tests {
     fn a_picture_has_the_target_of_what_is_asked_and_of_what_is_on_record() {
         let trace = small(Fault::AnybodyIsTarget, 0, Profile::Directory);
         let svg = Diagram::of(&drawable(&trace)).to_svg();
-        assert!(svg.contains("start by bob, to agent4, expires at 62893"), "{svg}");
-        assert!(svg.contains("h0 (to agent4) pending until"), "{svg}");
-        assert!(readable(&trace).to_string().contains("h0 (to agent4) claimed"), "the text has it too");
+        let target = trace.lines.iter().find_map(|line| match &line.event {
+            Event::Begins { command: Ask::Start { artifact, .. }, .. } => Some(artifact.target.clone()),
+            _ => None,
+        });
+        let target = target.unwrap();
+        assert!(svg.contains(&format!("start by bob, to {target}, expires at ")), "{svg}");
+        assert!(svg.contains(&format!("h0 (to {target}) pending until")), "{svg}");
+        let text = readable(&trace).to_string();
+        assert!(text.contains(&format!("h0 (to {target}) claimed")), "the text has it too: {text}");
     }
 
     #[test]
@@ -219,19 +232,41 @@ mod tests {
             "{rule}"
         );
         assert!(rule.ends_with(Rule::S4.statement()), "{rule}");
-        let texts = readable(&trace).to_string();
-        assert!(texts.contains("poll by alice, for 1775 ms") && texts.contains("read h8 by bob"), "{texts}");
-        let asked =
-            Mark::arrow("client 2", "hub 1", "#1: start by agent3, to alice, expires at 72865, on h9");
-        assert!(
-            diagram.rows.iter().any(|row| row.mark == asked),
-            "who asks is seen, whoever still asks in the end"
-        );
-        let gone = Mark::record("store", "nothing of h9 any more");
+        let asked = trace.lines.iter().find_map(|line| match &line.event {
+            Event::Begins { operation, handoff, command, asker: Some(asker) } => {
+                Some((*operation, handoff.clone(), command.to_string(), asker.client.clone()))
+            }
+            _ => None,
+        });
+        let (operation, handoff, command, client) = asked.unwrap();
+        let command = command.replacen(',', ", to alice,", 1);
+        let asked = Mark::arrow(&client, "hub 1", format!("#{operation}: {command}, on {handoff}"));
+        assert!(diagram.rows.iter().any(|row| row.mark == asked), "who asks is seen: {asked:?}");
+        let pruned = trace.lines.iter().find_map(|line| match &line.event {
+            Event::Prunes { handoff } => Some(handoff.clone()),
+            _ => None,
+        });
+        let gone = Mark::record("store", &format!("nothing of {} any more", pruned.unwrap()));
         assert!(
             diagram.rows.iter().any(|row| row.mark == gone),
             "what retention removes is gone in the picture"
         );
+    }
+
+    #[test]
+    fn polls_reads_and_deeds_are_told_in_words() {
+        let line = |does: &str, with: &[(&str, &str)]| {
+            let with = with.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let line = Line::at(1, "client 1", None, Event::Tells { does: does.to_owned(), with });
+            told(&line).unwrap().event.to_string()
+        };
+        let poll = line("polls", &[("hub", "1"), ("agent", "alice"), ("target", "alice"), ("wait", "1775")]);
+        assert!(poll.contains("poll by alice, for 1775 ms"), "{poll}");
+        let read = line("reads", &[("hub", "1"), ("agent", "bob"), ("handoff", "h8")]);
+        assert!(read.contains("read h8 by bob"), "{read}");
+        assert_eq!(line("claims", &[("handoff", "h1")]), "claims h1 by files");
+        let nothing = [("handoff", "h1"), (CAME_TO, "nothing")];
+        assert_eq!(line("claims", &nothing), "claims h1 by files: it came to nothing");
     }
 
     #[test]
