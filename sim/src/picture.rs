@@ -141,21 +141,16 @@ fn told(line: &Line) -> Option<Line> {
         "arrives" => Word::Notes(format!("takes note of {}", get(with, "handoff"))),
         "deletes_log" => Word::Suffers("deletes the event log".to_owned()),
         "drops" => Word::Notes(format!(
-            "drops {} by {}, to {}, by files",
+            "drops {} by {}, to {}, by files{}",
             get(with, "handoff"),
             get(with, "author"),
-            get(with, "target")
+            get(with, "target"),
+            came_to(with)
         )),
         "claims" | "completes" | "rejects" => {
-            Word::Notes(format!("{does} {} by files", get(with, "handoff")))
+            Word::Notes(format!("{does} {} by files{}", get(with, "handoff"), came_to(with)))
         }
         other => Word::Notes(format!("{}: {}", other.replace('_', " "), list(with))),
-    };
-    let event = match event {
-        Word::Notes(deed) if with.contains_key(CAME_TO) => {
-            Word::Notes(format!("{deed}: it came to {}", get(with, CAME_TO)))
-        }
-        other => other,
     };
     Some(Line { event: event.into(), ..line.clone() })
 }
@@ -164,6 +159,11 @@ type Words = BTreeMap<String, String>;
 
 fn get<'w>(with: &'w Words, name: &str) -> &'w str {
     with.get(name).map_or("?", String::as_str)
+}
+
+/// What is said of a deed that did not come to what was wanted.
+fn came_to(with: &Words) -> String {
+    with.get(CAME_TO).map_or_else(String::new, |what| format!(": it came to {what}"))
 }
 
 fn hub(with: &Words) -> String {
@@ -200,9 +200,9 @@ mod tests {
     fn a_picture_has_the_target_of_what_is_asked_and_of_what_is_on_record() {
         let trace = small(Fault::AnybodyIsTarget, 0, Profile::Directory);
         let svg = Diagram::of(&drawable(&trace)).to_svg();
-        let target = trace.lines.iter().find_map(|line| match &line.event {
-            Event::Begins { command: Ask::Start { artifact, .. }, .. } => Some(artifact.target.clone()),
-            _ => None,
+        let target = trace.lines.iter().find_map(|line| {
+            let Event::Begins { command: Ask::Start { artifact, .. }, .. } = &line.event else { return None };
+            Some(artifact.target.clone())
         });
         let target = target.unwrap();
         assert!(svg.contains(&format!("start by bob, to {target}, expires at ")), "{svg}");
@@ -232,21 +232,21 @@ mod tests {
             "{rule}"
         );
         assert!(rule.ends_with(Rule::S4.statement()), "{rule}");
-        let asked = trace.lines.iter().find_map(|line| match &line.event {
-            Event::Begins { operation, handoff, command, asker: Some(asker) } => {
-                Some((*operation, handoff.clone(), command.to_string(), asker.client.clone()))
-            }
-            _ => None,
+        let asked = trace.lines.iter().find_map(|line| {
+            let Event::Begins { operation, handoff, command, asker: Some(asker) } = &line.event else {
+                return None;
+            };
+            Some((*operation, handoff.clone(), command.to_string(), asker.client.clone()))
         });
         let (operation, handoff, command, client) = asked.unwrap();
         let command = command.replacen(',', ", to alice,", 1);
         let asked = Mark::arrow(&client, "hub 1", format!("#{operation}: {command}, on {handoff}"));
         assert!(diagram.rows.iter().any(|row| row.mark == asked), "who asks is seen: {asked:?}");
-        let pruned = trace.lines.iter().find_map(|line| match &line.event {
-            Event::Prunes { handoff } => Some(handoff.clone()),
-            _ => None,
+        let pruned = trace.lines.iter().find_map(|line| {
+            let Event::Prunes { handoff } = &line.event else { return None };
+            Some(handoff.clone())
         });
-        let gone = Mark::record("store", &format!("nothing of {} any more", pruned.unwrap()));
+        let gone = Mark::record("store", format!("nothing of {} any more", pruned.unwrap()));
         assert!(
             diagram.rows.iter().any(|row| row.mark == gone),
             "what retention removes is gone in the picture"

@@ -33,8 +33,8 @@ pub(crate) fn temp_dir() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("handoff-test-").tempdir().expect("a temporary directory can be made")
 }
 
-/// The path of a binary of this workspace, built with `features` (comma-separated, "" for the default ones): hubs in the
-/// profile that tests run in, and what computes much as everybody has it.
+/// The path of a binary of this workspace, built with `features` (comma-separated, "" for the default ones) in the profile
+/// that tests run in: a hub by itself, as somebody ships it; others as their own tests have built them.
 ///
 /// The path is what cargo says it is: neither the target directory nor the profile's name is guessed.
 pub(crate) fn bin(package: &str, bin: &str, features: &str) -> PathBuf {
@@ -47,9 +47,12 @@ pub(crate) fn bin(package: &str, bin: &str, features: &str) -> PathBuf {
 
 fn build(package: &str, bin: &str, features: &str) -> PathBuf {
     let mut command = cargo();
-    let profile = if package == "handoff-hub" { "test" } else { "release" };
-    command.args(["build", "--locked", "--profile", profile, "--message-format", "json"]);
-    command.args(["-p", package, "--bin", bin]);
+    if package == "handoff-hub" {
+        command.args(["build", "--profile", "test", "--bin", bin]);
+    } else {
+        command.args(["test", "--no-run"]);
+    }
+    command.args(["--locked", "--message-format", "json", "-p", package]);
     if !features.is_empty() {
         command.args(["--features", features]);
     }
@@ -68,5 +71,7 @@ fn executable(messages: &[u8], bin: &str) -> Option<PathBuf> {
         .split(|&b| b == b'\n')
         .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == bin)
+        // Its own tests are called so too.
+        .filter(|message| message["profile"]["test"] == false)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
