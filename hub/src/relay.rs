@@ -52,7 +52,7 @@ const LOOK_SHARE: u64 = 50;
 /// How often a few of the files of what is over are looked at.
 const ROUND_EVERY: Millis = Millis(200);
 
-/// So few live handoffs are listed at every tick.
+/// See [`Config::few`].
 const FEW: usize = 64;
 
 /// How a relay is set up.
@@ -65,6 +65,9 @@ pub struct Config {
     pub janitor: bool,
     /// How long after its `expires_at` a terminal handoff is kept; none keeps everything.
     pub retain: Option<Millis>,
+    /// Fewer live handoffs than this are listed at every tick, for it costs next to nothing: what the system tells of
+    /// same-host agents is then no more than a hint.
+    pub few: usize,
     /// How the store is set up.
     pub store: Options,
     /// Whether it tells what it does, from the moment it opens its store: see [`Relay::take_told`].
@@ -80,6 +83,7 @@ impl Config {
             data,
             janitor: true,
             retain: None,
+            few: FEW,
             store: Options::default(),
             #[cfg(feature = "testing")]
             listened: false,
@@ -124,6 +128,7 @@ pub struct Relay<C: Clock, D: Disk = RealDisk, L: Law = Protocol> {
     look_at: Millis,
     /// In steady time: when a few more files of what is over are looked at.
     round_at: Millis,
+    few: usize,
     /// In steady time: when the janitor goes on after the store could not do what it asked.
     resume_at: Millis,
     health: Health,
@@ -176,6 +181,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
             ready: Vec::new(),
             look_at: Millis(0),
             round_at: Millis(0),
+            few: config.few,
             resume_at: Millis(0),
             health: Health::Ready,
             notes: Vec::new(),
@@ -273,7 +279,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     /// Takes note of what same-host agents did: what the system tells is a hint, a listing now and then the truth.
     fn look(&mut self, now: Time, steady: Millis) {
         let lost = self.store.follow_hints(now);
-        if lost || self.store.live() < FEW || steady >= self.look_at {
+        if lost || self.store.live() < self.few || steady >= self.look_at {
             if let Err(error) = self.store.notice(now) {
                 self.notes.push(format!("The directories cannot be listed: {error}."));
             }
@@ -324,7 +330,7 @@ impl<C: Clock, D: Disk, L: Law> Relay<C, D, L> {
     #[cfg(feature = "testing")]
     pub fn on_record(&mut self, handoff: &HandoffId) -> Result<Option<Record<Wire>>, Unreadable> {
         let now = self.clock.now();
-        self.store.glance(handoff, now)
+        self.store.glance(handoff, now).map_err(Unreadable)
     }
 
     /// Stops: answers every waiting poll with none, writes what has been decided, and leaves nothing to redo.

@@ -193,25 +193,6 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
         self.index.next_deadline()
     }
 
-    /// What is on the books of this handoff, for whoever looks on. What it finds and did not know of, it forgets again: so
-    /// it comes by it in its own time, and whoever looks on does its work for it in nothing.
-    ///
-    /// # Errors
-    /// [`Unreadable`] when its file cannot be read now.
-    #[cfg(feature = "testing")]
-    pub fn glance(&mut self, id: &HandoffId, now: Time) -> Result<Option<Record<Wire>>, Unreadable> {
-        let (known, noticed) = (self.index.get(id).is_some(), self.noticed.len());
-        let found = match self.load(id, now)? {
-            Loaded::Known(found) => found,
-            Loaded::Adopt(_) => self.adopting(id),
-        };
-        if !known {
-            self.index.remove(id);
-            self.noticed.truncate(noticed);
-        }
-        Ok(found.map(|stored| stored.record))
-    }
-
     /// What has happened since this was last asked, and no command asked for, in order.
     pub fn take_noticed(&mut self) -> Vec<Noticed> {
         std::mem::take(&mut self.noticed)

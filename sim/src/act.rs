@@ -281,6 +281,8 @@ pub struct Setup {
     pub journal_bytes: u64,
     /// See `handoff_hub::store::Options`.
     pub segment_bytes: u64,
+    /// See `handoff_hub::relay::Config`.
+    pub few: usize,
     /// For how long after its deadline a terminal handoff is kept; none keeps everything.
     pub retain: Option<Millis>,
     /// ε: how far a hub's clock is from true time at most, in milliseconds.
@@ -309,6 +311,7 @@ impl Default for Setup {
             block_bytes: 512,
             journal_bytes: 256 * 1024,
             segment_bytes: 64 * 1024,
+            few: 64,
             retain: None,
             epsilon: 0,
             bound: None,
@@ -365,8 +368,18 @@ impl Setup {
     /// As a trace says it.
     #[must_use]
     pub fn words(&self) -> Words {
-        let Self { hubs: _, block_bytes, journal_bytes, segment_bytes, retain, epsilon, bound, drift, slip } =
-            self;
+        let Self {
+            hubs: _,
+            block_bytes,
+            journal_bytes,
+            segment_bytes,
+            few,
+            retain,
+            epsilon,
+            bound,
+            drift,
+            slip,
+        } = self;
         let drift: Vec<String> = drift.iter().map(i64::to_string).collect();
         let mut words = vec![
             ("hubs", self.count().to_string()),
@@ -374,6 +387,7 @@ impl Setup {
             ("block_bytes", block_bytes.to_string()),
             ("journal_bytes", journal_bytes.to_string()),
             ("segment_bytes", segment_bytes.to_string()),
+            ("few", few.to_string()),
             ("epsilon", epsilon.to_string()),
             ("drift", drift.join(" ")),
         ];
@@ -431,6 +445,7 @@ impl Setup {
             block_bytes,
             journal_bytes: file("journal_bytes")?,
             segment_bytes: file("segment_bytes")?,
+            few: needed(words, "few")?,
             retain: number(words, "retain")?.map(Millis),
             epsilon: needed(words, "epsilon")?,
             bound: number(words, "bound")?,

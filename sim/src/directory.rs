@@ -74,6 +74,10 @@ struct Waiting {
     client: usize,
     agent: AgentId,
     request: u64,
+    /// It polls.
+    polls: bool,
+    /// It reads this, of which so many versions were known when it asked.
+    reads: Option<(HandoffId, usize)>,
 }
 
 /// What runs, while it runs.
@@ -175,7 +179,13 @@ impl<L: Law> Directory<L> {
             segment_bytes: self.setup.segment_bytes,
             slips: self.setup.slip.map_or(Slips::NONE, Slips::only),
         };
-        Config { store, retain: self.setup.retain, listened: true, ..Config::on(PathBuf::from("/data")) }
+        Config {
+            store,
+            retain: self.setup.retain,
+            few: self.setup.few,
+            listened: true,
+            ..Config::on(PathBuf::from("/data"))
+        }
     }
 
     /// What the hub's time may be by now: no further ahead of true time than ε, but perhaps ahead of its wall clock.
@@ -217,7 +227,12 @@ impl<L: Law> Directory<L> {
             }),
         }
         let Asked { client, agent, request, .. } = *asked;
-        process.requests.insert(ticket, Waiting { client, agent, request });
+        let polls = matches!(asked.demand, Demand::Poll { .. });
+        let reads = match &asked.demand {
+            Demand::Read { handoff, .. } => Some((*handoff, watch.judge.versions(handoff))),
+            Demand::Command { .. } | Demand::Poll { .. } => None,
+        };
+        process.requests.insert(ticket, Waiting { client, agent, request, polls, reads });
         process.relay.submit(ticket, asked.demand.request(&self.cast, asked.agent));
         let ready = process.relay.drain().0;
         self.after(process, ready, watch)
@@ -236,22 +251,23 @@ impl<L: Law> Directory<L> {
         let Some(mut process) = self.process.take() else { return Vec::new() };
         watch.story.tell(|| self.line(None, tells("works", [])));
         process.relay.tick();
-        let mut ready = process.relay.drain().0;
-        let committed = process.relay.commit();
-        match committed {
+        let ready = process.relay.drain().0;
+        // These go, whatever comes of the commit.
+        let mut answers = self.after(process, ready, watch);
+        let Some(mut process) = self.process.take() else { return answers };
+        match process.relay.commit() {
             Ok(committed) => {
-                ready.extend(committed.0);
-                let answers = self.after(process, ready, watch);
+                answers.extend(self.after(process, committed.0, watch));
                 if self.process.is_some() {
                     self.read_log(watch);
+                    self.nobody_waits_for_nothing(watch);
                 }
-                answers
             }
             Err(down) => {
                 process.down = true;
-                // What was ready before may have gone; what the commit was to answer has not.
+                // What the commit was to answer is not answered.
                 let dead = process.disk.is_dead();
-                let answers = self.after(process, ready, watch);
+                answers.extend(self.after(process, Vec::new(), watch));
                 if !dead {
                     watch.reached.note(Case::StoreDown);
                     watch.story.tell(|| self.line(None, tells("goes_down", [("why", down.to_string())])));
@@ -259,8 +275,21 @@ impl<L: Law> Directory<L> {
                     // Whose disk has failed is started anew, machine and all.
                     self.die(Death::PowerCut(self.downs), watch);
                 }
-                answers
             }
+        }
+        answers
+    }
+
+    /// A poll that waits shows nothing: nothing that is open may be known to the hub that it waits for (L2, S12).
+    fn nobody_waits_for_nothing(&self, watch: &mut Watch<'_>) {
+        if self.ill {
+            return;
+        }
+        let Some(process) = &self.process else { return };
+        let targets: BTreeSet<AgentId> =
+            process.requests.values().filter(|waiting| waiting.polls).map(|waiting| waiting.agent).collect();
+        for target in targets {
+            watch.judge.polled(&target, None, self.latest());
         }
     }
 
@@ -285,13 +314,26 @@ impl<L: Law> Directory<L> {
                 self.answered(&process, operation, &done, now, watch);
                 process.operations.remove(&operation);
             }
-            let Some(Waiting { client, request, .. }) = process.requests.remove(&ticket) else { continue };
+            let Some(waiting) = process.requests.remove(&ticket) else { continue };
+            let Waiting { client, request, agent, .. } = waiting;
             let heard = Heard::of(reply);
             match &heard {
                 Heard::Shown(Some((handoff, digest))) => watch.judge.delivered(handoff, digest),
-                Heard::Read(Ok(story)) => watch.judge.delivered(&story.0.id, &story.1),
+                Heard::Read(read) => {
+                    if let Ok(story) = read {
+                        watch.judge.delivered(&story.0.id, &story.1);
+                    }
+                    if let Some((handoff, versions)) = waiting.reads {
+                        watch.judge.read(
+                            &agent,
+                            &handoff,
+                            read.as_ref().ok().map(|story| &story.0),
+                            versions,
+                        );
+                    }
+                }
                 Heard::Unavailable => watch.reached.note(Case::Unavailable),
-                Heard::Shown(None) | Heard::Read(Err(_)) | Heard::Verdict(_) => {}
+                Heard::Shown(None) | Heard::Verdict(_) => {}
             }
             answers.push(Answer { client, request, heard });
         }

@@ -271,9 +271,17 @@ impl<'a, 'b, S: Stage> Finale<'a, 'b, S> {
         Ok(Open { client: WITNESS, agent: made.start.author, demand })
     }
 
-    /// S7: nothing that was answered needs the hubs that answered it, nor anything that is not durable.
+    /// S7: nothing that was answered needs the hubs that answered it, nor anything that is not durable; and whatever
+    /// same-host agents dropped is found.
     fn everything_outlives_the_end(&mut self) {
-        let death = Death::PowerCut(self.truth.now());
+        self.begin_again(Death::Killed);
+        if !self.is_broken() {
+            self.watch.judge.all_have_arrived();
+        }
+        self.begin_again(Death::PowerCut(self.truth.now()));
+    }
+
+    fn begin_again(&mut self, death: Death) {
         for hub in 0..self.hubs {
             self.act(&Act::Die { hub, death });
             self.act(&Act::Restart { hub });

@@ -35,6 +35,8 @@ pub enum Behalf {
 pub struct Judge {
     history: History<Wire>,
     books: BTreeMap<HandoffId, Record<Wire>>,
+    /// What has been on the books of each, in order.
+    versions: BTreeMap<HandoffId, Vec<Record<Wire>>>,
     /// Which client was told that a handoff is its own.
     winners: BTreeMap<HandoffId, Option<usize>>,
     /// S3 in true time: ε + δ, in milliseconds; none while a hub may pause for as long as it likes.
@@ -58,6 +60,7 @@ impl Judge {
         Self {
             history: History::default(),
             books: BTreeMap::new(),
+            versions: BTreeMap::new(),
             winners: BTreeMap::new(),
             bound,
             breach: None,
@@ -135,7 +138,35 @@ impl Judge {
         let command = &as_tried_by(operation, command);
         self.see(&Seen::Committed { command, next: &next, event });
         self.committed.push(event.clone());
-        self.books.insert(next.id, next);
+        self.book(next);
+    }
+
+    fn book(&mut self, record: Record<Wire>) {
+        self.versions.entry(record.id).or_default().push(record.clone());
+        self.books.insert(record.id, record);
+    }
+
+    /// How many versions of this there have been on the books.
+    #[must_use]
+    pub fn versions(&self, handoff: &HandoffId) -> usize {
+        self.versions.get(handoff).map_or(0, Vec::len)
+    }
+
+    /// This agent was told what is on record, or that there is nothing, having asked when there had been so many versions.
+    pub fn read(&mut self, by: &AgentId, handoff: &HandoffId, told: Option<&Record<Wire>>, versions: usize) {
+        let is_party = |record: &Record<Wire>| record.author == *by || record.target == *by;
+        let Some(told) = told else {
+            let lost = self.promised.contains(handoff) && self.books.get(handoff).is_some_and(is_party);
+            let how = "what was acknowledged was not found by one who is a party to it";
+            return self.note(lost.then_some(Breach::of(Rule::S7, how)));
+        };
+        let how = "somebody who is no party was told a status";
+        self.note((!is_party(told)).then_some(Breach::of(Rule::S16, how)));
+        let told = as_on_disk(told);
+        let since = self.versions.get(handoff).and_then(|all| all.get(versions.saturating_sub(1)..));
+        let how = "somebody was told another record than there has been since it asked";
+        let known = since.is_some_and(|since| since.contains(&told));
+        self.note((!known).then_some(Breach::of(Rule::S9, how)));
     }
 
     /// A client's operation was answered, by this deciding time.
@@ -186,6 +217,7 @@ impl Judge {
     /// An artifact's bytes were delivered.
     pub fn delivered(&mut self, handoff: &HandoffId, digest: &Digest) {
         self.see(&Seen::Delivered { handoff, digest });
+        self.promised.insert(*handoff);
         let other = self.books.get(handoff).is_some_and(|record| record.digest != *digest);
         self.note(other.then_some(Breach::of(Rule::S8, "other bytes were delivered than are on record")));
     }
@@ -236,6 +268,13 @@ impl Judge {
         self.dropped.values_mut().for_each(|(_, dated)| *dated = None);
     }
 
+    /// Everything that same-host agents dropped must have been told of by now, unless a power cut may have taken it.
+    pub fn all_have_arrived(&mut self) {
+        let missed = self.dropped.values().any(|(_, dated)| dated.is_some());
+        let how = "what a same-host agent dropped is never taken note of";
+        self.note(missed.then_some(Breach::of(Rule::S7, how)));
+    }
+
     /// Whether a same-host agent has dropped this, and no hub has told of it yet.
     #[must_use]
     pub fn is_dropped(&self, handoff: &HandoffId) -> bool {
@@ -251,7 +290,7 @@ impl Judge {
             return self.found(record);
         }
         self.see(&Seen::Known(record));
-        self.books.insert(record.id, as_on_disk(record));
+        self.book(as_on_disk(record));
     }
 
     /// A same-host agent's move is undone: it had not made it durable when the power was cut.
@@ -384,6 +423,61 @@ mod tests {
         assert_eq!(broken(&judge), None);
         judge.vanished(&record.id);
         said(broken(&judge), "answered for, and is gone");
+    }
+
+    #[test]
+    fn who_was_shown_what_was_dropped_was_answered_for_it() {
+        let (mut judge, record) = dropped("d0");
+        judge.arrived(&record);
+        judge.delivered(&record.id, &record.digest);
+        judge.vanished(&record.id);
+        said(broken(&judge), "answered for, and is gone");
+    }
+
+    #[test]
+    fn everything_that_was_dropped_is_taken_note_of_unless_the_power_was_cut() {
+        let (mut judge, record) = dropped("d0");
+        judge.arrived(&record);
+        judge.all_have_arrived();
+        assert_eq!(broken(&judge), None);
+        let (mut judge, _) = dropped("d0");
+        judge.dates_lost();
+        judge.all_have_arrived();
+        assert_eq!(broken(&judge), None);
+        let (mut judge, _) = dropped("d0");
+        judge.all_have_arrived();
+        said(broken(&judge), "never taken note of");
+    }
+
+    #[test]
+    fn who_reads_is_told_what_there_has_been_since_it_asked() {
+        let known = || {
+            let (mut judge, record) = dropped("d0");
+            judge.arrived(&record);
+            judge.delivered(&record.id, &record.digest);
+            (judge, record)
+        };
+        let (bob, eve) = (AgentId::parse("bob").unwrap(), AgentId::parse("eve").unwrap());
+        let (mut judge, record) = known();
+        judge.read(&bob, &record.id, Some(&record), 1);
+        judge.read(&eve, &record.id, None, 1);
+        assert_eq!(broken(&judge), None);
+        let (mut judge, record) = known();
+        judge.read(&bob, &record.id, None, 1);
+        said(broken(&judge), "was not found by one who is a party to it");
+        let (mut judge, record) = known();
+        judge.read(&eve, &record.id, Some(&record), 1);
+        assert!(broken(&judge).unwrap().starts_with("S16 "));
+        let (mut judge, record) = known();
+        judge.read(&bob, &record.id, Some(&Record { started_at: Time(1), ..record.clone() }), 1);
+        assert!(broken(&judge).unwrap().starts_with("S9 "));
+        // What has been replaced before it was asked is no answer any more.
+        let (mut judge, record) = known();
+        judge.book(Record { expires_at: Time(9), ..record.clone() });
+        judge.read(&bob, &record.id, Some(&record), 1);
+        assert_eq!(broken(&judge), None);
+        judge.read(&bob, &record.id, Some(&record), 2);
+        assert!(broken(&judge).unwrap().starts_with("S9 "));
     }
 
     #[test]

@@ -173,6 +173,8 @@ impl<L: Law> Several<L> {
                 });
                 let found = self.store.get(handoff).map(|stored| &stored.record);
                 let found = seen_by(&self.law, found, &agent);
+                let versions = watch.judge.versions(handoff);
+                watch.judge.read(&agent, handoff, found.as_ref().ok().copied(), versions);
                 let heard = Heard::Read(found.map(|record| Box::new((record.clone(), record.digest))));
                 vec![Answer { client, request, heard }]
             }

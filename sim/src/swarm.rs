@@ -152,6 +152,7 @@ impl Swarm {
         let paused = befalls.pauses.is_some();
         let count = usize::try_from(hubs).unwrap_or(1);
         let setup = Setup {
+            few: 64,
             hubs: if several { Hubs::Several(count) } else { Hubs::Directory },
             block_bytes: *chance.pick(&[512, 512, 4096]),
             journal_bytes: *chance.pick(&[8 * 1024, 32 * 1024, 256 * 1024]),
@@ -190,7 +191,9 @@ impl Swarm {
             interrupted: 60,
             races: false,
         };
-        let swarm = if races { swarm.raced(chance) } else { swarm };
+        let mut swarm = if races { swarm.raced(chance) } else { swarm };
+        // In half of the worlds what the system tells is all that a hub has for a while, as if it had much to do.
+        swarm.setup.few = *chance.pick(&[64, 0]);
         if profile == Profile::Calm { swarm.calmed() } else { swarm }
     }
 
@@ -331,10 +334,11 @@ impl fmt::Display for Swarm {
             ));
         } else {
             what.push(format!(
-                "blocks of {}, journals of {}, segments of {} bytes{}",
+                "blocks of {}, journals of {}, segments of {} bytes{}{}",
                 setup.block_bytes,
                 setup.journal_bytes,
                 setup.segment_bytes,
+                if setup.few == 0 { ", listed now and then" } else { "" },
                 setup.retain.map_or_else(String::new, |retain| format!(", kept for {} ms", retain.0))
             ));
         }

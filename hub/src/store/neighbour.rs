@@ -16,6 +16,8 @@ use handoff_kernel::refusal::Refusal;
 use handoff_kernel::rules::{Rules, check_state};
 use handoff_kernel::step::step;
 use handoff_kernel::time::Time;
+#[cfg(feature = "testing")]
+use handoff_kernel::{ident::Wire, record::Record};
 
 use super::files::{Files as _, NotDurable};
 use super::index::Live;
@@ -190,6 +192,10 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
 
     /// Makes a file durable that a same-host agent wrote or moved: nothing that rests on it may be more so.
     pub(super) fn settle(&mut self, file: &str) -> io::Result<()> {
+        if let Some(down) = &self.down {
+            // A flush that goes well after one that failed says nothing of what that one was about.
+            return Err(io::Error::other(down.to_string()));
+        }
         match self.disk.settle(file) {
             Ok(()) => Ok(()),
             Err(NotDurable::NotNow(error)) => Err(error),
@@ -281,6 +287,34 @@ impl<D: Disk, L: Law> DirectoryStore<D, L> {
             }
         }
         Ok(())
+    }
+
+    /// What is on the books of this handoff, or would be as soon as it is asked for; for whoever looks on, and changes nothing
+    /// by it. What somebody has moved is on the books as it was before.
+    ///
+    /// # Errors
+    /// When one of its files cannot be read now.
+    #[cfg(feature = "testing")]
+    pub fn glance(&self, id: &HandoffId, now: Time) -> io::Result<Option<Record<Wire>>> {
+        if let Some(live) = self.index.get(id) {
+            return Ok(Some(live.record.clone()));
+        }
+        let mut places = Place::PLAIN.to_vec();
+        for name in self.disk.walk(directory(Status::Claimed))? {
+            let read = Place::read(Status::Claimed, &name?);
+            places.extend(
+                read.filter(|(of, place)| of == id && !places.contains(place)).map(|(_, place)| place),
+            );
+        }
+        for place in places {
+            let Some(contents) = self.disk.read(&place.file(id), FILE_LIMIT)? else { continue };
+            let told = line::read(&contents.bytes, contents.modified.min(now))
+                .and_then(|told| vet(&self.law, id, place, told, now));
+            if let Ok((told, _)) = told {
+                return Ok(Some(told.record));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads those of its files that could not be read when their directory was listed. What is there and cannot be read is

@@ -70,7 +70,15 @@ pub(super) fn redo<D: Disk>(disk: &D, frames: &[Frame], slips: Slips) -> io::Res
                     let lies = lies.as_deref();
                     covered.moves.push(Move { entry: number, from, lies, to, offset: *offset, line });
                 }
-                Entry::Move { .. } => {}
+                Entry::Move { id, from, lies, to, offset, line, .. } => {
+                    // It lost while the hub ran, which had the time put back; a power cut may have brought it forth again.
+                    let id = HandoffId::parse(id).map_err(io::Error::other)?;
+                    let lies = lies.as_deref();
+                    let lost = Move { entry: number, from, lies, to, offset: *offset, line };
+                    for place in Place::PLAIN {
+                        restore_arrival(disk, &place.file(&id), &lost);
+                    }
+                }
             }
         }
     }
@@ -155,7 +163,7 @@ impl Covered<'_> {
             // any more, and the transition comes first.
             let taken = here != m.from && m.lies != Some(here.as_str()) && m.entry >= last;
             if taken || (m.from != m.to && disk.exists(m.to)?) {
-                restore_arrival(disk, &here, m)?;
+                restore_arrival(disk, &here, m);
                 return Ok(open[n..].iter().map(|m| m.entry).collect());
             }
             if here != m.to {
@@ -213,16 +221,16 @@ fn says<D: Disk>(disk: &D, file: &str, m: &Move<'_>) -> io::Result<bool> {
 }
 
 /// As long as no line says when a file arrived, its time does; and taking space for this transition's line may have changed
-/// that, before the transition lost.
-fn restore_arrival<D: Disk>(disk: &D, file: &str, m: &Move<'_>) -> io::Result<()> {
-    let Some(contents) = disk.read(file, FILE_LIMIT)? else { return Ok(()) };
+/// that, before the transition lost. Whose file it is now may have allowed it to be written and not to be dated: that the
+/// arrival is later than it was is no reason not to start.
+fn restore_arrival<D: Disk>(disk: &D, file: &str, m: &Move<'_>) {
+    let Ok(Some(contents)) = disk.read(file, FILE_LIMIT) else { return };
     let bare = contents.bytes.len() as u64 == m.offset;
     let whole = [&*contents.bytes, m.line.as_bytes()].concat();
-    match line::read(&whole, contents.modified) {
-        Ok(told) if bare && told.artifact_bytes as u64 == m.offset => {
-            disk.open(file, Mode::Write)?.set_modified(told.record.started_at)
-        }
-        Ok(_) | Err(_) => Ok(()),
+    let Ok(told) = line::read(&whole, contents.modified) else { return };
+    let arrived = told.record.started_at;
+    if bare && told.artifact_bytes as u64 == m.offset && contents.modified != arrived {
+        let _ = disk.open(file, Mode::Write).and_then(|file| file.set_modified(arrived));
     }
 }
 

@@ -7,7 +7,7 @@ use handoff_hub::disk::Disk as _;
 use handoff_hub::disk::simulated::{Call, Failure, Fault, Image, SimulatedDisk};
 use handoff_hub::events::verify;
 use handoff_hub::relay::{Config, Relay};
-use handoff_hub::request::{Reply, Request};
+use handoff_hub::request::{Reply, Request, Ticket};
 use handoff_hub::store::Options;
 use handoff_kernel::artifact::Artifact;
 use handoff_kernel::record::Status;
@@ -254,13 +254,18 @@ fn what_was_finished_just_before_a_kill_is_taken_note_of_afterwards() {
     assert!(told.contains("completed"), "{told}");
 }
 
+/// An artifact of `x` so long that the first line of its file needs more space than that has.
+fn long() -> Vec<u8> {
+    const LEN: usize = 4090;
+    let bytes = String::from_utf8(artifact("x")).unwrap();
+    let more = "x".repeat(LEN - bytes.len() - "\"\": \"\", ".len());
+    let bytes = bytes.replace("\"hmac\"", &format!("\"{more}\": \"\", \"hmac\"")).into_bytes();
+    assert_eq!(bytes.len(), LEN);
+    bytes
+}
+
 #[test]
 fn a_transition_that_lost_to_a_move_after_a_kill_leaves_the_arrival_as_it_was() {
-    // So long that its first line needs more space than the file has.
-    let bytes = String::from_utf8(artifact("x")).unwrap();
-    let more = "x".repeat(4090 - bytes.len() - "\"\": \"\", ".len());
-    let bytes = bytes.replace("\"hmac\"", &format!("\"{more}\": \"\", \"hmac\"")).into_bytes();
-    assert_eq!(bytes.len(), 4090);
     let mut lost = 0;
     for operations in 0..20 {
         let disk = SimulatedDisk::default();
@@ -275,7 +280,7 @@ fn a_transition_that_lost_to_a_move_after_a_kill_leaves_the_arrival_as_it_was() 
         };
         let mut hub: R = Relay::on(process, &config, clock).unwrap();
         // Long enough before, and with no line of the hub's, so that only the file's time says so.
-        drop_in(&disk, "x", &bytes, BEGIN);
+        drop_in(&disk, "x", &long(), BEGIN);
         disk.set_now(after(10));
         ask(&mut hub, vec![]);
         own.crash_at(own.operations() + operations);
@@ -297,4 +302,41 @@ fn a_transition_that_lost_to_a_move_after_a_kill_leaves_the_arrival_as_it_was() 
         lost, 4,
         "before its frame, before that is durable, before the line has its space, before the rename"
     );
+}
+
+#[test]
+fn the_arrival_is_put_back_for_good_when_a_transition_is_not_carried_out() {
+    let disk = SimulatedDisk::default();
+    let (mut hub, _) = open(&disk, BEGIN, JOURNAL, None);
+    drop_in(&disk, "x", &long(), BEGIN);
+    ask(&mut hub, vec![]);
+    disk.set_now(after(10));
+    // It has taken space for its line by then.
+    disk.fail(Fault::next(Call::Rename, Failure::Broken).of("handoff/x"));
+    let told = shown(&ask(&mut hub, vec![accept("x", "k")]));
+    assert!(told.contains("Unavailable"), "{told}");
+    after_any_power_cut(&disk, |image| {
+        let (mut hub, _) = open(&image.disk(), after(20), JOURNAL, None);
+        let record = match ask(&mut hub, vec![get("x")]).remove(0) {
+            Reply::Got(Ok(story)) => story.record,
+            other => panic!("{other:?} on {image}"),
+        };
+        assert_eq!((record.status(), record.started_at), (Status::Pending, BEGIN), "on {image}");
+    });
+}
+
+#[test]
+fn nothing_is_served_that_is_flushed_after_a_flush_has_failed() {
+    let disk = SimulatedDisk::default();
+    let (mut hub, _) = open(&disk, BEGIN, JOURNAL, None);
+    drop_in(&disk, "x", &artifact("x"), BEGIN);
+    disk.fail(Fault::next(Call::Flush, Failure::Broken).of("handoff/x"));
+    for ticket in 1..4 {
+        hub.tick();
+        hub.submit(Ticket(ticket), Request::Poll { by: agent("alice"), wait: Millis(0) });
+    }
+    let told = hub.drain().0;
+    assert_eq!(told.len(), 3);
+    assert!(told.iter().all(|(_, reply)| *reply == Reply::Polled(None)), "it is shown");
+    assert!(hub.commit().is_err(), "the store is down");
 }

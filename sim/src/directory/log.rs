@@ -30,20 +30,21 @@ pub(super) struct Tail {
     sha256: Option<Digest>,
     /// Somebody has deleted the log, and what has been written since was not found yet.
     gone: bool,
-    /// Somebody has deleted it before: what it had may be written again, and is marked.
-    again: bool,
+    /// So many of its lines are marked as written in place of lost ones, because somebody had deleted it; none if that is not
+    /// known yet.
+    recovered: Option<u64>,
 }
 
 impl Default for Tail {
     fn default() -> Self {
-        Self { segment: 1, offset: 0, seq: 0, sha256: None, gone: false, again: false }
+        Self { segment: 1, offset: 0, seq: 0, sha256: None, gone: false, recovered: Some(0) }
     }
 }
 
 impl Tail {
     /// The log is gone.
     pub(super) fn forget(&mut self) {
-        *self = Self { gone: true, again: true, ..Self::default() };
+        *self = Self { gone: true, recovered: None, ..Self::default() };
     }
 
     /// Of a log that begins anew, where.
@@ -52,7 +53,8 @@ impl Tail {
         let number = |name: String| name.strip_suffix(".ndjson")?.parse().ok();
         if let Some(first) = names.filter_map(number).min() {
             let first: u64 = first;
-            *self = Self { segment: first, seq: first.saturating_sub(1), again: true, ..Self::default() };
+            let (seq, recovered) = (first.saturating_sub(1), self.recovered);
+            *self = Self { segment: first, seq, recovered, ..Self::default() };
         }
     }
 
@@ -119,12 +121,14 @@ impl<L: Law> Directory<L> {
         let checkpoints: Vec<Checkpoint> = kept.into_iter().collect();
         match verify(&self.onlooker, &checkpoints) {
             // Lines that are missing are written afterwards, and marked.
-            Ok(Verified { recovered: 1.., .. }) => {
-                watch.reached.note(Case::LogRecovered);
+            Ok(Verified { recovered, .. }) => {
+                if recovered > 0 {
+                    watch.reached.note(Case::LogRecovered);
+                }
+                let known = *self.tail.recovered.get_or_insert(recovered);
                 let how = "the hub missed lines of the event log that nobody had removed";
-                watch.judge.note((!self.tail.again).then_some(Breach::of(Rule::S10, how)));
+                watch.judge.note((recovered > known).then_some(Breach::of(Rule::S10, how)));
             }
-            Ok(_) => {}
             Err(fault @ (NotWhole::Fault(_) | NotWhole::Unreadable(_))) => {
                 watch.story.tell(|| self.line(None, tells("finds", [("log", fault.to_string())])));
                 let how = "after a restart the event log is not what it was, line by line";

@@ -307,7 +307,8 @@ impl<L: Law> Directory<L> {
     pub(super) fn locate(&self, watch: &mut Watch<'_>) {
         let found = self.files();
         let mut all: BTreeSet<HandoffId> = watch.judge.books().keys().copied().collect();
-        all.extend(found.keys());
+        // Of what a same-host agent had not made durable, a power cut may leave what nobody can read: it stays where it is.
+        all.extend(found.keys().filter(|id| !watch.judge.is_dropped(id)));
         for id in all {
             watch.judge.located(&id, found.get(&id).map_or(&[], Vec::as_slice));
         }

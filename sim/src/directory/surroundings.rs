@@ -128,7 +128,10 @@ impl<L: Law> Directory<L> {
             Line::at(self.truth.now(), "disk 1", None, tells("fails", with))
         });
         watch.reached.note(Case::Trouble(trouble.ill));
-        self.ill = true;
+        self.ill |= !matches!(
+            trouble.ill,
+            Ill::WritesShort | Ill::Interrupted | Ill::HintsLost | Ill::HintsSilent | Ill::SlowFlush
+        );
         self.reads_fail |= trouble.ill == Ill::ReadFails;
         self.flushes_fail |= matches!(trouble.ill, Ill::FlushFails | Ill::FlushAllFails);
         if let Some(fault) = trouble.ill.fault() {

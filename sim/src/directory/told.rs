@@ -10,6 +10,7 @@ use handoff_kernel::ident::Wire;
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::Done;
 use handoff_kernel::record::Record;
+use handoff_kernel::testing::as_on_disk;
 use handoff_kernel::time::Time;
 use handoff_spec::coverage::{Came, Then, Verdict, Wrote};
 use handoff_spec::trace::{self, EffectKind, OutcomeKind};
@@ -150,8 +151,11 @@ impl<L: Law> Directory<L> {
     }
 
     pub(super) fn arrived(&mut self, record: &Record<Wire>, watch: &mut Watch<'_>) {
-        if watch.judge.books().contains_key(&record.id) {
-            // It was there before, and the hub has begun again.
+        if let Some(booked) = watch.judge.books().get(&record.id) {
+            // It was there before, and the hub has begun again, or found again what it could not read for a while.
+            if *booked != as_on_disk(record) && !self.moved.contains(&record.id) {
+                watch.judge.found(record);
+            }
             return;
         }
         watch.reached.note(Case::Dropped);

@@ -1,6 +1,9 @@
 //! Each history rule says no to the story that breaks it, and yes to the one that only looks like it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod log;
+mod poll;
+
 use std::collections::BTreeSet;
 
 use handoff_kernel::bootstrap::Session;
@@ -551,78 +554,6 @@ fn s9_lets_a_deadline_change_the_answer() {
     story.commit(&begin(0), &pending()).unwrap();
     story.answer(&accept(Some(1), 1), won(Some(1), 9), 9).unwrap();
     story.answer(&accept(Some(1), 1), Err(Refusal::Expired), 10).unwrap();
-}
-
-#[test]
-fn s10_says_no_to_an_event_too_early_too_often_out_of_order_or_missing() {
-    let (one, two) = (event(&pending()), event(&claimed(None, 2)));
-    let mut story = Story::default();
-    assert_eq!(rule(story.0.observe(&Seen::Logged(&one))), Rule::S10, "before its transition");
-    story.commit(&begin(0), &pending()).unwrap();
-    assert_eq!(story.0.settle().unwrap_err().rule, Rule::S10, "missing");
-    story.commit(&accept(None, 1), &claimed(None, 2)).unwrap();
-    assert_eq!(rule(story.0.clone().observe(&Seen::Logged(&two))), Rule::S10, "out of order");
-    story.0.observe(&Seen::Logged(&one)).unwrap();
-    story.0.observe(&Seen::Logged(&two)).unwrap();
-    story.0.settle().unwrap();
-    assert_eq!(rule(story.0.observe(&Seen::Logged(&two))), Rule::S10, "twice");
-}
-
-#[test]
-fn s10_asks_nothing_of_a_log_that_was_deleted_but_what_came_after() {
-    let (one, two) = (event(&pending()), event(&claimed(None, 2)));
-    let mut story = Story::default();
-    story.commit(&begin(0), &pending()).unwrap();
-    story.0.observe(&Seen::LogDeleted).unwrap();
-    story.0.settle().unwrap();
-    assert_eq!(rule(story.0.clone().observe(&Seen::Logged(&one))), Rule::S10, "of before");
-    story.commit(&accept(None, 1), &claimed(None, 2)).unwrap();
-    assert_eq!(story.0.settle().unwrap_err().rule, Rule::S10, "missing");
-    story.0.observe(&Seen::Logged(&two)).unwrap();
-    story.0.settle().unwrap();
-}
-
-#[test]
-fn s12_lets_a_hub_that_cannot_read_every_file_pass_over_older_ones_and_show_nothing_else() {
-    let mut story = Story::default();
-    let mut second = pending();
-    (second.id, second.started_at) = (1, Time(2));
-    let mut others = second.clone();
-    (others.id, others.target) = (2, BOB);
-    for record in [pending(), second, others] {
-        story.known(&record).unwrap();
-    }
-    let mut shows = |handoff: u8, now| {
-        story.0.observe(&Seen::PolledInPart { target: &ALICE, shown: &handoff, now: Time(now) })
-    };
-    shows(0, 3).unwrap();
-    shows(1, 3).unwrap();
-    assert_eq!(rule(shows(2, 3)), Rule::S12, "another's");
-    assert_eq!(rule(shows(3, 3)), Rule::S12, "unknown");
-    assert_eq!(rule(shows(1, 10)), Rule::S12, "overdue");
-}
-
-#[test]
-fn s12_says_no_to_any_but_the_oldest_that_is_not_overdue() {
-    let mut story = Story::default();
-    story.poll(None, 1).unwrap();
-    let mut second = pending();
-    (second.id, second.started_at, second.expires_at) = (1, Time(2), Time(20));
-    story.commit(&begin(0), &second).unwrap();
-    story.commit(&begin(1), &pending()).unwrap();
-    story.poll(Some(0), 9).unwrap();
-    assert_eq!(rule(story.poll(Some(1), 9)), Rule::S12);
-    assert_eq!(rule(story.poll(None, 9)), Rule::S12);
-    story.poll(Some(1), 10).unwrap();
-    story
-        .commit(&accept(None, 1), &{
-            let mut taken = claimed(None, 9);
-            (taken.id, taken.started_at, taken.expires_at) = (1, Time(2), Time(20));
-            taken
-        })
-        .unwrap();
-    story.poll(None, 10).unwrap();
-    story.0.observe(&Seen::Polled { target: &BOB, shown: None, now: Time(1) }).unwrap();
 }
 
 #[test]
