@@ -3,7 +3,7 @@
 //! Whatever is left of a world, a core of it is well from here on: every hub runs, on a disk that works, by a clock that
 //! is right, and whoever asks is heard and answered. Then what is under way must end, and every client must get a
 //! definite answer to what it keeps asking (L3), a poll that waits must be answered when something is pending for it (L2), and whatever has a deadline
-//! must come to its end once that has passed (L1).
+//! must come to its end once that has passed (L1). At the very end every hub is killed, and then the power is cut.
 
 use handoff_kernel::command::Command;
 use handoff_kernel::ident::AgentId;
@@ -274,11 +274,14 @@ impl<'a, 'b, S: Stage> Finale<'a, 'b, S> {
     /// S7: nothing that was answered needs the hubs that answered it, nor anything that is not durable; and whatever
     /// same-host agents dropped is found.
     fn everything_outlives_the_end(&mut self) {
+        // Every run comes to this: it is nothing that a batch has reached.
+        let reached = self.watch.reached.clone();
         self.begin_again(Death::Killed);
         if !self.is_broken() {
             self.watch.judge.all_have_arrived();
         }
         self.begin_again(Death::PowerCut(self.truth.now()));
+        *self.watch.reached = reached;
     }
 
     fn begin_again(&mut self, death: Death) {

@@ -187,7 +187,7 @@ fn the_traces_of_two_batches_lie_beside_each_other_and_only_of_one_that_fails_a_
     let run = |more: &[&str]| sim(&[&["run", "--seed", "0", "--out", text(directory.path())], more].concat());
     let (code, out, _) = run(&["--profile", "races", "--law", "everybody_wins"]);
     assert!(code == 1 && out.contains("seed-0.ndjson` makes it small\n"), "{out}");
-    let (code, out, _) = run(&["--profile", "directory", "--law", "everybody_wins"]);
+    let (code, out, _) = run(&["--profile", "directory", "--law", "sweeps_nothing"]);
     assert!(code == 1 && out.contains("seed-0.ndjson` makes it small\n"), "{out}");
     let (code, out, _) = run(&["--profile", "races"]);
     assert!(code == 0 && out.contains("races-seed-0.ndjson` shows it\n") && !out.contains("shrink"), "{out}");
@@ -197,7 +197,7 @@ fn the_traces_of_two_batches_lie_beside_each_other_and_only_of_one_that_fails_a_
     assert_eq!(
         files,
         [
-            "directory-everybody_wins-seed-0.ndjson",
+            "directory-sweeps_nothing-seed-0.ndjson",
             "races-everybody_wins-seed-0.ndjson",
             "races-seed-0.ndjson"
         ]
@@ -289,7 +289,7 @@ fn traces_that_do_not_conform_are_counted_and_written_by_the_names_of_their_file
     let (hub, traces, out) =
         (no_hub(directory.path()), directory.path().join("traces"), directory.path().join("out"));
     // Both break the same rule, and so have the same name in them.
-    let runs = ["run", "--seed", "0", "--runs", "2", "--profile", "directory", "--law", "everybody_wins"];
+    let runs = ["run", "--seed", "0", "--runs", "2", "--profile", "directory", "--law", "sweeps_nothing"];
     let (code, said, _) = sim(&[&runs[..], &["--out", text(&traces)]].concat());
     assert_eq!(code, 1, "{said}");
     let names = |of: &Path| -> Vec<_> {
@@ -314,7 +314,7 @@ fn traces_that_do_not_conform_are_counted_and_written_by_the_names_of_their_file
     let mut all = names(&traces);
     all.push("fresh-seed-1.ndjson".into());
     assert_eq!(names(&out), all, "{said}");
-    for name in ["directory-everybody_wins-seed-0", "directory-everybody_wins-seed-1", "fresh-seed-1"] {
+    for name in ["directory-sweeps_nothing-seed-0", "directory-sweeps_nothing-seed-1", "fresh-seed-1"] {
         assert!(said.contains(&format!("NOT {name}: ")), "{said}");
     }
     assert!(said.contains("\n3 traces, 3 of them NOT as the kernel's; in the others 0 requests, "), "{said}");

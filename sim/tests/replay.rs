@@ -9,6 +9,8 @@ use handoff_sim::act::{Act, Asked, Fate, Hubs, Setup};
 use handoff_sim::cast::Cast;
 use handoff_sim::demand::Demand;
 use handoff_sim::live;
+use handoff_sim::mutants::Mutant;
+use handoff_sim::mutants::recorded::{self, Said};
 use handoff_sim::plan::{Doing, Plan};
 use handoff_sim::replay::replay;
 use handoff_sim::run::Outcome;
@@ -94,9 +96,18 @@ impl Wrong {
         }
     }
 
-    /// The first of many seeds whose run breaks a rule by this, and would not without.
+    /// The seed on the list, or the first of many whose run breaks a rule by this, and would not without.
     fn first_broken(self, profile: Profile) -> Option<(u64, Plan, Outcome)> {
-        (0..200).find_map(|seed| {
+        let list = recorded::read(recorded::LIST).unwrap();
+        let me = match self {
+            Self::Law(fault) => Mutant::Law(fault),
+            Self::Store(slip) => Mutant::Store(slip),
+        };
+        let on_the_list = list.into_iter().filter(|(mutant, _)| *mutant == me).find_map(|(_, said)| {
+            let Said::Found { profile: of, seed, .. } = said else { return None };
+            (of == profile).then_some(seed)
+        });
+        on_the_list.into_iter().chain(0..200).find_map(|seed| {
             let well = Swarm::draw(seed, profile);
             let slip = match self {
                 Self::Law(_) => None,
