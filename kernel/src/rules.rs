@@ -420,7 +420,9 @@ fn hidden_from_others<N: Names>(step: &Step<'_, N>) -> bool {
     }
 }
 
-fn is_party<N: Names>(record: &Record<N>, agent: &N::Agent) -> bool {
+/// Who may know of a handoff (S16): its author and its target, and nobody else.
+#[must_use]
+pub fn is_party<N: Names>(record: &Record<N>, agent: &N::Agent) -> bool {
     *agent == record.author || *agent == record.target
 }
 

@@ -11,7 +11,7 @@ use handoff_kernel::ident::{AgentId, Digest, HandoffId, Wire};
 use handoff_kernel::law::Law;
 use handoff_kernel::operation::{Done, NotDone};
 use handoff_kernel::record::{Record, Status};
-use handoff_kernel::rules::{Rule, Rules};
+use handoff_kernel::rules::{Rule, Rules, is_party};
 use handoff_kernel::testing::as_on_disk;
 use handoff_kernel::time::{Millis, Time};
 use handoff_spec::hubs::judge;
@@ -154,14 +154,14 @@ impl Judge {
 
     /// This agent was told what is on record, or that there is nothing, having asked when there had been so many versions.
     pub fn read(&mut self, by: &AgentId, handoff: &HandoffId, told: Option<&Record<Wire>>, versions: usize) {
-        let is_party = |record: &Record<Wire>| record.author == *by || record.target == *by;
         let Some(told) = told else {
-            let lost = self.promised.contains(handoff) && self.books.get(handoff).is_some_and(is_party);
+            let booked = self.books.get(handoff);
+            let lost = self.promised.contains(handoff) && booked.is_some_and(|record| is_party(record, by));
             let how = "what was acknowledged was not found by one who is a party to it";
             return self.note(lost.then_some(Breach::of(Rule::S7, how)));
         };
         let how = "somebody who is no party was told a status";
-        self.note((!is_party(told)).then_some(Breach::of(Rule::S16, how)));
+        self.note((!is_party(told, by)).then_some(Breach::of(Rule::S16, how)));
         let told = as_on_disk(told);
         let since = self.versions.get(handoff).and_then(|all| all.get(versions.saturating_sub(1)..));
         let how = "somebody was told another record than there has been since it asked";
@@ -384,6 +384,13 @@ mod tests {
         (judge, record)
     }
 
+    /// And the hub has told of it.
+    fn arrived() -> (Judge, Record<Wire>) {
+        let (mut judge, record) = dropped("d0");
+        judge.arrived(&record);
+        (judge, record)
+    }
+
     #[test]
     fn what_nobody_started_is_there_only_as_it_was_dropped_and_once() {
         const WORDS: &str = "nobody acknowledged";
@@ -395,8 +402,7 @@ mod tests {
             judge.arrived(&wrong);
             said(broken(&judge), WORDS);
         }
-        let (mut judge, record) = dropped("d0");
-        judge.arrived(&record);
+        let (mut judge, record) = arrived();
         assert_eq!(broken(&judge), None);
         judge.vanished(&record.id);
         judge.arrived(&record);
@@ -409,12 +415,10 @@ mod tests {
 
     #[test]
     fn what_was_dropped_may_vanish_unless_somebody_was_answered_for_it() {
-        let (mut judge, record) = dropped("d0");
-        judge.arrived(&record);
+        let (mut judge, record) = arrived();
         judge.vanished(&record.id);
         assert_eq!(broken(&judge), None);
-        let (mut judge, record) = dropped("d0");
-        judge.arrived(&record);
+        let (mut judge, record) = arrived();
         let start = Cast::default().artifact(&artifact("x", "d0")).unwrap().start;
         let command = Command::Start { sender: record.author, artifact: start };
         let told = Answer::Started { expires_at: record.expires_at };
@@ -427,8 +431,7 @@ mod tests {
 
     #[test]
     fn who_was_shown_what_was_dropped_was_answered_for_it() {
-        let (mut judge, record) = dropped("d0");
-        judge.arrived(&record);
+        let (mut judge, record) = arrived();
         judge.delivered(&record.id, &record.digest);
         judge.vanished(&record.id);
         said(broken(&judge), "answered for, and is gone");
@@ -436,8 +439,7 @@ mod tests {
 
     #[test]
     fn everything_that_was_dropped_is_taken_note_of_unless_the_power_was_cut() {
-        let (mut judge, record) = dropped("d0");
-        judge.arrived(&record);
+        let (mut judge, _) = arrived();
         judge.all_have_arrived();
         assert_eq!(broken(&judge), None);
         let (mut judge, _) = dropped("d0");
@@ -452,8 +454,7 @@ mod tests {
     #[test]
     fn who_reads_is_told_what_there_has_been_since_it_asked() {
         let known = || {
-            let (mut judge, record) = dropped("d0");
-            judge.arrived(&record);
+            let (mut judge, record) = arrived();
             judge.delivered(&record.id, &record.digest);
             (judge, record)
         };
@@ -482,8 +483,7 @@ mod tests {
 
     #[test]
     fn a_handoff_lies_where_its_status_says_and_nothing_lies_there_that_is_none() {
-        let (mut judge, record) = dropped("d0");
-        judge.arrived(&record);
+        let (mut judge, record) = arrived();
         judge.located(&record.id, &[Status::Pending]);
         assert_eq!(broken(&judge), None);
         judge.located(&record.id, &[Status::Completed]);
